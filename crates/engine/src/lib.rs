@@ -1,0 +1,1 @@
+//! Shaketable's engine.

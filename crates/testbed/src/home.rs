@@ -1,0 +1,128 @@
+//! The home folder: where everything a run or a system leaves on disk is found.
+//!
+//! ```text
+//! .shaketable/
+//!   systems/<name>/        one running system: system.json, control.sock, events.ndjson
+//!     data/<instance>/     what the server keeps
+//!     logs/<instance>.log  what the server said
+//!   runs/<id>/             one run: journal, facts, report
+//!   faults/<id>.json       undo records of faults that are, or may be, in place
+//!   cache/                 what makes the next start faster; may be deleted at any time
+//! ```
+
+use std::path::{Path, PathBuf};
+
+/// Name of the folder made in the working directory when `SHAKETABLE_HOME` is not set.
+pub const DEFAULT_FOLDER: &str = ".shaketable";
+
+/// The home folder. Cheap to clone; creating folders is left to those who fill them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    root: PathBuf,
+}
+
+impl Home {
+    /// A home at `root`. The path is made absolute so that child processes may change directory.
+    pub fn at(root: impl AsRef<Path>) -> std::io::Result<Home> {
+        Ok(Home {
+            root: std::path::absolute(root.as_ref())?,
+        })
+    }
+
+    /// `SHAKETABLE_HOME` if it is set and not empty, else `.shaketable` in the working directory.
+    pub fn from_environment() -> std::io::Result<Home> {
+        match std::env::var_os("SHAKETABLE_HOME") {
+            Some(root) if !root.is_empty() => Home::at(PathBuf::from(root)),
+            _ => Home::at(DEFAULT_FOLDER),
+        }
+    }
+
+    /// The folder itself, absolute.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `systems/`.
+    pub fn systems(&self) -> PathBuf {
+        self.root.join("systems")
+    }
+
+    /// `systems/<name>/`.
+    pub fn system(&self, name: &str) -> SystemFolder {
+        SystemFolder {
+            root: self.systems().join(name),
+        }
+    }
+
+    /// `runs/`.
+    pub fn runs(&self) -> PathBuf {
+        self.root.join("runs")
+    }
+
+    /// `faults/`.
+    pub fn faults(&self) -> PathBuf {
+        self.root.join("faults")
+    }
+
+    /// `cache/`.
+    pub fn cache(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+
+    /// Names of the systems that have a folder, sorted.
+    pub fn system_names(&self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.systems()) else {
+            return Vec::new();
+        };
+        let mut names: Vec<String> = entries
+            .flatten()
+            .filter(|entry| entry.path().is_dir())
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+/// The folder of one system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemFolder {
+    root: PathBuf,
+}
+
+impl SystemFolder {
+    /// The folder of a system whose path is already known.
+    pub fn at(root: PathBuf) -> SystemFolder {
+        SystemFolder { root }
+    }
+
+    /// The folder itself, absolute.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The last state the supervisor wrote: its identity and that of every process it started.
+    pub fn state_file(&self) -> PathBuf {
+        self.root.join("system.json")
+    }
+
+    /// Every start, exit and change of health, one JSON object a line.
+    pub fn events_file(&self) -> PathBuf {
+        self.root.join("events.ndjson")
+    }
+
+    /// What the supervisor itself had to say.
+    pub fn supervisor_log(&self) -> PathBuf {
+        self.root.join("logs").join("supervisor.log")
+    }
+
+    /// What an instance wrote to its standard output and standard error.
+    pub fn log(&self, instance: &str) -> PathBuf {
+        self.root.join("logs").join(format!("{instance}.log"))
+    }
+
+    /// What an instance keeps on disk.
+    pub fn data(&self, instance: &str) -> PathBuf {
+        self.root.join("data").join(instance)
+    }
+}

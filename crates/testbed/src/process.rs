@@ -1,0 +1,145 @@
+//! The identity of a process: a pid alone is reused, a pid with its start time and boot id is not.
+
+use serde::{Deserialize, Serialize};
+
+/// Who a process is, beyond its pid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessIdentity {
+    /// The process id.
+    pub pid: i32,
+    /// Start time in clock ticks since boot (`/proc/PID/stat`, field 22).
+    pub start_ticks: u64,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+}
+
+impl ProcessIdentity {
+    /// The identity of a process that runs now; `None` when there is no such process.
+    pub fn of(pid: i32) -> Option<ProcessIdentity> {
+        let stat = Stat::read(pid)?;
+        Some(ProcessIdentity {
+            pid,
+            start_ticks: stat.start_ticks,
+            boot_id: boot_id(),
+        })
+    }
+
+    /// The identity of this process.
+    pub fn own() -> ProcessIdentity {
+        let pid = std::process::id() as i32;
+        ProcessIdentity::of(pid).unwrap_or(ProcessIdentity {
+            pid,
+            start_ticks: 0,
+            boot_id: boot_id(),
+        })
+    }
+
+    /// Whether this very process still runs. A zombie does not run.
+    pub fn is_alive(&self) -> bool {
+        self.boot_id == boot_id()
+            && Stat::read(self.pid)
+                .is_some_and(|stat| stat.start_ticks == self.start_ticks && !stat.is_dead())
+    }
+
+    /// Whether this very process is stopped by a signal (SIGSTOP).
+    pub fn is_stopped(&self) -> bool {
+        self.boot_id == boot_id()
+            && Stat::read(self.pid)
+                .is_some_and(|stat| stat.start_ticks == self.start_ticks && stat.state == 'T')
+    }
+
+    /// Sends SIGKILL to the process and its process group, if it is still this very process.
+    /// Returns whether a signal was sent.
+    pub fn kill_group(&self) -> bool {
+        use nix::sys::signal::{Signal, kill, killpg};
+        use nix::unistd::Pid;
+        if !self.is_alive() {
+            return false;
+        }
+        let pid = Pid::from_raw(self.pid);
+        killpg(pid, Signal::SIGKILL).is_ok() || kill(pid, Signal::SIGKILL).is_ok()
+    }
+}
+
+/// The id of this boot of the machine.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|text| text.trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// Resident memory in bytes of a process and all its descendants. Shared pages are counted once
+/// per process (so PostgreSQL's backends look a little larger than they are).
+pub fn resident_bytes(pid: i32) -> u64 {
+    let page = 4096;
+    let mut total = 0;
+    let mut todo = vec![pid];
+    while let Some(pid) = todo.pop() {
+        if let Ok(statm) = std::fs::read_to_string(format!("/proc/{pid}/statm"))
+            && let Some(pages) = statm.split_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok())
+        {
+            total += pages * page;
+        }
+        if let Ok(children) = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")) {
+            todo.extend(children.split_whitespace().filter_map(|n| n.parse::<i32>().ok()));
+        }
+    }
+    total
+}
+
+/// The two fields of `/proc/PID/stat` that matter here.
+struct Stat {
+    state: char,
+    start_ticks: u64,
+}
+
+impl Stat {
+    fn read(pid: i32) -> Option<Stat> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The command name is in parentheses and may hold anything, parentheses included.
+        let after_name = &text[text.rfind(')')? + 1..];
+        let mut fields = after_name.split_whitespace();
+        let state = fields.next()?.chars().next()?;
+        let start_ticks = fields.nth(18)?.parse().ok()?;
+        Some(Stat { state, start_ticks })
+    }
+
+    fn is_dead(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_alive_and_not_stopped() {
+        let own = ProcessIdentity::own();
+        assert!(own.is_alive());
+        assert!(!own.is_stopped());
+    }
+
+    #[test]
+    fn another_start_time_or_boot_is_another_process() {
+        let own = ProcessIdentity::own();
+        let earlier = ProcessIdentity {
+            start_ticks: own.start_ticks + 1,
+            ..own.clone()
+        };
+        let other_boot = ProcessIdentity {
+            boot_id: "another".into(),
+            ..own
+        };
+        assert!(!earlier.is_alive());
+        assert!(!other_boot.is_alive());
+    }
+
+    #[test]
+    fn a_process_that_was_waited_for_is_gone() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let identity = ProcessIdentity::of(child.id() as i32);
+        child.wait().unwrap();
+        assert!(identity.is_none_or(|identity| !identity.is_alive()));
+    }
+}

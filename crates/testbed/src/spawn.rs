@@ -1,0 +1,126 @@
+//! Starting a child that cannot outlive this process.
+//!
+//! The kernel kills the child when the *thread* that started it ends (`PR_SET_PDEATHSIG`), so
+//! [`command`] must be spawned from a thread that lives as long as the supervisor; the supervisor's
+//! runtime is single-threaded and sits on the main thread for that reason. The signal is set after
+//! the change of user (which clears it), and a parent that has died in between is noticed.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// The program, as a path.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Its whole environment.
+    pub environment: BTreeMap<String, String>,
+    /// The folder it starts in.
+    pub folder: PathBuf,
+    /// The user it runs as, if not this one.
+    pub user: Option<RunAs>,
+}
+
+/// Another user to run a server as (PostgreSQL refuses to run as root).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunAs {
+    /// The user's name.
+    pub name: String,
+    /// The user id.
+    pub uid: u32,
+    /// The group id.
+    pub gid: u32,
+}
+
+impl RunAs {
+    /// The first of `names` that this machine has, when this process is root; `None` when it is
+    /// not and everything runs as oneself.
+    pub fn unprivileged(names: &[&str]) -> Result<Option<RunAs>, String> {
+        if !nix::unistd::geteuid().is_root() {
+            return Ok(None);
+        }
+        names
+            .iter()
+            .find_map(|name| nix::unistd::User::from_name(name).ok().flatten())
+            .map(|user| {
+                Some(RunAs { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw() })
+            })
+            .ok_or_else(|| {
+                format!("a user other than root to run servers as: none of {} exists", names.join(", "))
+            })
+    }
+
+    /// Whether this user can enter `folder`, by the permission bits of it and its parents.
+    pub fn can_enter(&self, folder: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        folder.ancestors().all(|part| match std::fs::metadata(part) {
+            Ok(meta) if meta.uid() == self.uid => meta.mode() & 0o100 != 0,
+            Ok(meta) if meta.gid() == self.gid => meta.mode() & 0o010 != 0,
+            Ok(meta) => meta.mode() & 0o001 != 0,
+            Err(_) => true, // not made yet: it will be ours to open
+        })
+    }
+}
+
+/// The command for `launch`: own process group, no inherited environment, killed with this process.
+/// Output is appended to `log`, or discarded.
+pub fn command(launch: &Launch, log: Option<&Path>) -> std::io::Result<Command> {
+    let mut command = Command::new(&launch.program);
+    command
+        .args(&launch.arguments)
+        .env_clear()
+        .envs(&launch.environment)
+        .current_dir(&launch.folder)
+        .stdin(Stdio::null())
+        .process_group(0);
+    match log {
+        Some(path) => {
+            let file = OpenOptions::new().create(true).append(true).open(path)?;
+            command.stdout(file.try_clone()?).stderr(file);
+        }
+        None => {
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        }
+    }
+    if let Some(user) = &launch.user {
+        command.uid(user.uid).gid(user.gid);
+    }
+    let parent = std::process::id() as i32;
+    // SAFETY: prctl and getppid are async-signal-safe and touch no memory of the parent.
+    unsafe {
+        command.pre_exec(move || {
+            nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+            if nix::unistd::getppid().as_raw() != parent {
+                return Err(std::io::Error::other("the supervisor died"));
+            }
+            Ok(())
+        });
+    }
+    Ok(command)
+}
+
+/// Finds a program as a shell would, looking first in `first` (the folder of this executable, where
+/// a build leaves its services), then in `PATH`. A name with a slash is taken as it is.
+pub fn find_program(name: &str, first: Option<&Path>) -> Option<PathBuf> {
+    if name.contains('/') {
+        let path = PathBuf::from(name);
+        return is_executable(&path).then_some(path);
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    first
+        .map(Path::to_path_buf)
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .map(|folder| folder.join(name))
+        .find(|candidate| is_executable(candidate))
+}
+
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}

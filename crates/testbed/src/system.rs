@@ -1,0 +1,250 @@
+//! A system with addresses: every replica of every service becomes an [`Instance`].
+//!
+//! Service names are replaced by addresses in environment values and commands, so that neither the
+//! machine's resolver nor `/etc/hosts` is touched. What was replaced is kept in
+//! [`Instance::substitutions`] and shown to whoever asks.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::compose::{Compose, Condition, Dependency, DriverKind, Healthcheck, RestartPolicy};
+
+/// A system whose every instance has an address.
+#[derive(Clone, Debug)]
+pub struct System {
+    /// The name under which it runs (the Compose file's, or the one the user gave).
+    pub name: String,
+    /// All instances, in the order of the Compose file.
+    pub instances: Vec<Instance>,
+    /// Where service names lead.
+    pub hosts: Hosts,
+}
+
+/// One process to be: a replica of a service.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// The service's name, with `-N` appended when the service has several replicas.
+    pub name: String,
+    /// The service it is a replica of.
+    pub service: String,
+    /// What runs it.
+    pub driver: DriverKind,
+    /// Its own address.
+    pub address: Ipv4Addr,
+    /// The command, names replaced.
+    pub command: Vec<String>,
+    /// The environment, names replaced.
+    pub environment: BTreeMap<String, String>,
+    /// What was replaced.
+    pub substitutions: Vec<Substitution>,
+    /// What must be there before it starts.
+    pub depends_on: Vec<Dependency>,
+    /// Its health check.
+    pub healthcheck: Option<Healthcheck>,
+    /// When it is started again.
+    pub restart: RestartPolicy,
+    /// Ports it listens on, as far as the Compose file tells.
+    pub ports: Vec<u16>,
+    /// Time between SIGTERM and SIGKILL.
+    pub stop_grace_period: Duration,
+    /// Others wait for it to complete: it runs once and is done when it exits with 0.
+    pub one_shot: bool,
+}
+
+impl Instance {
+    /// The Kafka node id (`KAFKA_NODE_ID`) of a Kafka instance.
+    pub fn node_id(&self) -> Option<i32> {
+        (self.driver == DriverKind::Kafka).then(|| self.environment.get("KAFKA_NODE_ID")?.parse().ok())?
+    }
+}
+
+/// A service name in an environment value that was replaced by an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Substitution {
+    /// The environment variable, or `command`.
+    pub place: String,
+    /// The value as written.
+    pub written: String,
+    /// The value the process gets.
+    pub effective: String,
+}
+
+impl System {
+    /// Gives addresses to every replica. `address(n)` is the address of the n-th instance.
+    pub fn resolve(
+        compose: &Compose,
+        name: &str,
+        mut address: impl FnMut(usize) -> Result<Ipv4Addr, String>,
+    ) -> Result<System, String> {
+        let mut placed = Vec::new();
+        let mut hosts = Hosts::default();
+        for service in &compose.services {
+            for ordinal in 1..=service.replicas {
+                let instance = if service.replicas == 1 {
+                    service.name.clone()
+                } else {
+                    format!("{}-{ordinal}", service.name)
+                };
+                let address = address(placed.len())?;
+                hosts.0.entry(service.name.clone()).or_insert(address);
+                hosts.0.entry(instance.clone()).or_insert(address);
+                placed.push((service, instance, address));
+            }
+        }
+        let instances = placed
+            .into_iter()
+            .map(|(service, name, address)| {
+                let mut substitutions = Vec::new();
+                let mut replace = |place: &str, written: &str| {
+                    let effective = hosts.replace_in(place, written, Some(address));
+                    if effective != written {
+                        substitutions.push(Substitution {
+                            place: place.to_owned(),
+                            written: without_password(written),
+                            effective: without_password(&effective),
+                        });
+                    }
+                    effective
+                };
+                let environment = service
+                    .environment
+                    .iter()
+                    .map(|(key, value)| (key.clone(), replace(key, value)))
+                    .collect();
+                let command = service.command.iter().map(|word| replace("command", word)).collect();
+                Instance {
+                    name,
+                    service: service.name.clone(),
+                    driver: service.driver,
+                    address,
+                    command,
+                    environment,
+                    substitutions,
+                    depends_on: service.depends_on.clone(),
+                    healthcheck: service.healthcheck.clone(),
+                    restart: service.restart,
+                    ports: service.ports.clone(),
+                    stop_grace_period: service.stop_grace_period,
+                    one_shot: compose.services.iter().any(|other| {
+                        other.depends_on.iter().any(|d| {
+                            d.service == service.name && d.condition == Condition::CompletedSuccessfully
+                        })
+                    }),
+                }
+            })
+            .collect();
+        Ok(System { name: name.to_owned(), instances, hosts })
+    }
+
+    /// The instance of that name.
+    pub fn instance(&self, name: &str) -> Option<&Instance> {
+        self.instances.iter().find(|instance| instance.name == name)
+    }
+}
+
+/// Where the names of services and instances lead.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hosts(pub BTreeMap<String, Ipv4Addr>);
+
+impl Hosts {
+    /// Replaces service names that stand where a host stands: before a port (`postgres:5432`),
+    /// after `//` or `@`, or as the whole value of a variable whose name ends in `HOST` or
+    /// `HOSTNAME`. `0.0.0.0` becomes `own`, the address of the process itself. Anything else, a
+    /// user called `postgres` for instance, stays as it is.
+    pub fn replace_in(&self, place: &str, value: &str, own: Option<Ipv4Addr>) -> String {
+        let lookup = |token: &str| match (token, own) {
+            ("0.0.0.0", Some(own)) => Some(own),
+            _ => self.0.get(token).copied(),
+        };
+        if (place.ends_with("HOST") || place.ends_with("HOSTNAME"))
+            && let Some(address) = lookup(value)
+        {
+            return address.to_string();
+        }
+        let mut out = String::with_capacity(value.len());
+        let mut rest = value;
+        while !rest.is_empty() {
+            let start = rest.find(is_host_char).unwrap_or(rest.len());
+            out.push_str(&rest[..start]);
+            rest = &rest[start..];
+            let end = rest.find(|c| !is_host_char(c)).unwrap_or(rest.len());
+            let (token, after) = rest.split_at(end);
+            match lookup(token) {
+                Some(address) if stands_as_host(&out, after) => out.push_str(&address.to_string()),
+                _ => out.push_str(token),
+            }
+            rest = after;
+        }
+        out
+    }
+}
+
+/// The same text with the password of a URL's user information struck out: substitutions are shown
+/// and written to disk.
+fn without_password(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
+    match rest.split_once('@').map(|(user, host)| (user.split_once(':'), host)) {
+        Some((Some((user, _)), host)) => format!("{scheme}://{user}:***@{host}"),
+        _ => text.to_owned(),
+    }
+}
+
+fn is_host_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "._-".contains(c)
+}
+
+/// Whether a token between `before` and `after` stands where a host name stands.
+fn stands_as_host(before: &str, after: &str) -> bool {
+    let authority = after.split(['/', ',', ' ', '?']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return false; // user information of a URL
+    }
+    let port_follows = after
+        .strip_prefix(':')
+        .is_some_and(|port| port.starts_with(|c: char| c.is_ascii_digit()));
+    let may_begin = before.is_empty() || before.ends_with(['/', '@', ',', '=', ' ', ';', '"', '\'', '[', '(']);
+    let in_a_url = before.ends_with("//") || before.ends_with('@');
+    let may_end = after.is_empty() || after.starts_with(['/', ',', '?', ' ', ';', '"', '\'', ']', ')']);
+    (port_follows && may_begin) || (in_a_url && may_end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts() -> Hosts {
+        Hosts(BTreeMap::from([
+            ("postgres".to_owned(), Ipv4Addr::new(127, 16, 1, 13)),
+            ("kafka-1".to_owned(), Ipv4Addr::new(127, 16, 1, 10)),
+            ("kafka".to_owned(), Ipv4Addr::new(127, 16, 1, 11)),
+        ]))
+    }
+
+    #[test]
+    fn names_are_replaced_only_where_a_host_stands() {
+        let own = Some(Ipv4Addr::new(127, 16, 1, 20));
+        for (place, written, effective) in [
+            ("X", "postgres:5432", "127.16.1.13:5432"),
+            ("X", "kafka-1:9092,kafka:9092", "127.16.1.10:9092,127.16.1.11:9092"),
+            ("X", "1@kafka-1:9093,2@other:9093", "1@127.16.1.10:9093,2@other:9093"),
+            ("X", "CLIENT://kafka-1:9092,INTERNAL://kafka-1:9094", "CLIENT://127.16.1.10:9092,INTERNAL://127.16.1.10:9094"),
+            ("X", "http://kafka/path", "http://127.16.1.11/path"),
+            ("X", "postgresql://postgres:postgres@postgres:5432/postgres", "postgresql://postgres:postgres@127.16.1.13:5432/postgres"),
+            ("X", "postgresql://postgres:5432@postgres/kafka", "postgresql://postgres:5432@127.16.1.13/kafka"),
+            ("POSTGRES_USER", "postgres", "postgres"),
+            ("DB_HOST", "postgres", "127.16.1.13"),
+            ("TOPIC", "kafka", "kafka"),
+            ("X", "my-kafka:9092", "my-kafka:9092"),
+            ("X", "kafka-1.internal:9092", "kafka-1.internal:9092"),
+            ("LISTEN", "0.0.0.0:8000", "127.16.1.20:8000"),
+            ("X", "", ""),
+        ] {
+            assert_eq!(hosts().replace_in(place, written, own), effective, "{written}");
+        }
+    }
+}

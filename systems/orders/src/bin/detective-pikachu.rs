@@ -1,0 +1,7 @@
+//! `detective-pikachu`: decides which orders are fraud.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    orders::program::run::<orders::detective::Detective>()
+}

@@ -1,0 +1,282 @@
+//! The worker loop of the detective and the updater: one message, one effect, one commit.
+//!
+//! 1. A message is committed only after its effect: every message is handled at least once.
+//! 2. After any error the worker goes back to the committed message and tries it again, for ever.
+//!    There is no dead-letter topic, as published: a message that can never be handled blocks
+//!    everything behind it in its partition.
+//! 3. If the loop itself dies, the next tick starts it again with a new consumer.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use rdkafka::client::ClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::{Offset, TopicPartitionList};
+use shaketable_kafka::Cluster;
+use tracing::{info, warn};
+
+use crate::producer::bootstrap_list;
+use crate::setting::Environment;
+use crate::stop::Stop;
+
+/// A consumer of one topic in one group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worker {
+    /// `KAFKA_BOOTSTRAP_SERVERS`.
+    pub bootstrap: String,
+    /// `CONSUMER_GROUP_ID`.
+    pub group: String,
+    /// `CONSUMER_TOPIC`.
+    pub topic: String,
+    /// The client id of the consumer.
+    pub client_id: &'static str,
+    /// How long to wait after an error before the message is tried again.
+    pub retry_pause: Duration,
+}
+
+/// The effect of one message.
+pub trait Handle {
+    /// Brings the effect about; called again with the same message after an error.
+    fn handle(&mut self, message: &[u8]) -> impl Future<Output = anyhow::Result<()>>;
+}
+
+/// How long one poll waits for a message.
+pub const POLL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The first start of the loop after the start of the process.
+const FIRST_TICK: Duration = Duration::from_secs(1);
+
+/// Between two ticks; a tick starts the loop unless it runs already.
+const TICK_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long the committed offset may take to look up, and a seek to take effect.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// At most one warning in this time.
+const WARNING_INTERVAL: Duration = Duration::from_secs(5);
+
+// === impl Worker ===
+
+impl Worker {
+    /// Reads the consumer's settings; `client_id` is the program's name.
+    pub fn from_environment(
+        environment: &mut Environment,
+        bootstrap: Option<String>,
+        client_id: &'static str,
+        topic_default: &str,
+        group_default: &str,
+        retry_pause: Duration,
+    ) -> Option<Self> {
+        let group = environment.text_or("CONSUMER_GROUP_ID", group_default);
+        let topic = environment.text_or("CONSUMER_TOPIC", topic_default);
+        Some(Self {
+            bootstrap: bootstrap?,
+            group: group?,
+            topic: topic?,
+            client_id,
+            retry_pause,
+        })
+    }
+
+    /// Runs the loop on a thread of its own until `stop`.
+    pub async fn run(
+        self,
+        stop: Stop,
+        mut handler: impl Handle + Send + 'static,
+    ) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Handle::current();
+        let mut work = move || {
+            let mut pause = FIRST_TICK;
+            while !runtime.block_on(stop.pause(pause)) {
+                let started = Instant::now();
+                match self.consume(&stop, &runtime, &mut handler) {
+                    Ok(()) => break,
+                    Err(reason) => warn!("the worker loop died and starts again: {reason:#}"),
+                }
+                pause = until_next_tick(started.elapsed());
+            }
+        };
+        // Not the runtime's own pool: the loop blocks for as long as the process lives.
+        let (done, ended) = tokio::sync::oneshot::channel();
+        std::thread::Builder::new()
+            .name("worker".to_owned())
+            .spawn(move || {
+                work();
+                let _ = done.send(());
+            })?;
+        ended.await.context("the worker thread panicked")
+    }
+
+    fn consume(
+        &self,
+        stop: &Stop,
+        runtime: &tokio::runtime::Handle,
+        handler: &mut impl Handle,
+    ) -> anyhow::Result<()> {
+        let consumer: BaseConsumer<Narrator> = ClientConfig::new()
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("client.id", self.client_id)
+            .set("group.id", &self.group)
+            .set("auto.offset.reset", "earliest")
+            .set("enable.auto.commit", "false")
+            .create_with_context(Narrator)
+            .context("cannot make a consumer")?;
+        consumer
+            .subscribe(&[&self.topic])
+            .with_context(|| format!("cannot subscribe to {}", self.topic))?;
+        let mut warnings = Warnings::default();
+        while !stop.is_ordered() {
+            let message = match consumer.poll(POLL_TIMEOUT) {
+                None => continue,
+                Some(Ok(message)) => message,
+                Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
+                    anyhow::bail!("the consumer failed for good: {code}")
+                }
+                Some(Err(reason)) => {
+                    warnings.warn(&format!("cannot consume {}: {reason}", self.topic));
+                    continue;
+                }
+            };
+            let payload = message.payload().unwrap_or_default();
+            let handled = runtime.block_on(async {
+                tokio::select! {
+                    handled = handler.handle(payload) => Some(handled),
+                    () = stop.ordered() => None,
+                }
+            });
+            let Some(handled) = handled else { break };
+            let result = handled.and_then(|()| {
+                let committed = consumer.commit_message(&message, CommitMode::Sync);
+                committed.context("cannot commit")
+            });
+            if let Err(reason) = result {
+                warnings.warn(&format!(
+                    "{}/{} offset {} is tried again: {reason:#}",
+                    self.topic,
+                    message.partition(),
+                    message.offset()
+                ));
+                runtime.block_on(stop.pause(self.retry_pause));
+                if let Err(reason) = self.seek_to_committed(&consumer, &message) {
+                    warnings.warn(&format!("cannot seek: {reason:#}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes back to the message after the last committed one, or, when that cannot be told, to
+    /// `message`: either way nothing is skipped.
+    fn seek_to_committed(
+        &self,
+        consumer: &BaseConsumer<Narrator>,
+        message: &BorrowedMessage<'_>,
+    ) -> anyhow::Result<()> {
+        let mut partition = TopicPartitionList::new();
+        partition.add_partition(&self.topic, message.partition());
+        let committed = consumer
+            .committed_offsets(partition, SEEK_TIMEOUT)
+            .ok()
+            .and_then(|list| match list.elements().first()?.offset() {
+                Offset::Offset(offset) => Some(offset),
+                // Nothing committed yet: the group began at the earliest message.
+                Offset::Invalid => Some(self.earliest(consumer, message)),
+                _ => None,
+            });
+        let offset = committed.unwrap_or(message.offset());
+        consumer.seek(
+            &self.topic,
+            message.partition(),
+            Offset::Offset(offset),
+            SEEK_TIMEOUT,
+        )?;
+        Ok(())
+    }
+
+    fn earliest(&self, consumer: &BaseConsumer<Narrator>, message: &BorrowedMessage<'_>) -> i64 {
+        consumer
+            .fetch_watermarks(&self.topic, message.partition(), SEEK_TIMEOUT)
+            .map_or(message.offset(), |(low, _)| low)
+    }
+
+    /// Whether the topic exists and the group is stable, that is, its members have been given the
+    /// topic's partitions.
+    pub async fn health(&self) -> anyhow::Result<()> {
+        let cluster = Cluster::new(bootstrap_list(&self.bootstrap), self.client_id);
+        let metadata = cluster.metadata(Some(&[&self.topic])).await?;
+        metadata.topic(&self.topic)?;
+        let group = cluster.describe_group(&self.group).await?;
+        ensure!(
+            group.state == "Stable" && !group.members.is_empty(),
+            "group {} is {} and has {} members",
+            self.group,
+            group.state,
+            group.members.len()
+        );
+        Ok(())
+    }
+}
+
+/// The time from now to the next tick, when the loop started at a tick `elapsed` ago.
+fn until_next_tick(elapsed: Duration) -> Duration {
+    let into_interval = elapsed.as_millis() % TICK_INTERVAL.as_millis();
+    TICK_INTERVAL - Duration::from_millis(into_interval as u64)
+}
+
+/// Warnings, so few that a message tried again without a pause does not fill the disk.
+#[derive(Debug, Default)]
+struct Warnings {
+    last: Option<Instant>,
+    suppressed: u64,
+}
+
+impl Warnings {
+    fn warn(&mut self, warning: &str) {
+        if self
+            .last
+            .is_some_and(|last| last.elapsed() < WARNING_INTERVAL)
+        {
+            self.suppressed += 1;
+            return;
+        }
+        match self.suppressed {
+            0 => warn!("{warning}"),
+            suppressed => warn!("{warning} (and {suppressed} more warnings not shown)"),
+        }
+        *self = Self {
+            last: Some(Instant::now()),
+            suppressed: 0,
+        };
+    }
+}
+
+/// Logs which partitions the consumer was given and had to give up.
+struct Narrator;
+
+impl ClientContext for Narrator {}
+
+impl ConsumerContext for Narrator {
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(partitions) => info!("was given {}", names(partitions)),
+            Rebalance::Revoke(partitions) => info!("gave up {}", names(partitions)),
+            Rebalance::Error(reason) => warn!("rebalance failed: {reason}"),
+        }
+    }
+}
+
+fn names(partitions: &TopicPartitionList) -> String {
+    let names = partitions
+        .elements()
+        .iter()
+        .map(|element| format!("{}/{}", element.topic(), element.partition()))
+        .collect::<Vec<_>>();
+    if names.is_empty() {
+        "nothing".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
