@@ -1,8 +1,7 @@
 //! A Kafka cluster, known by its bootstrap servers: who is asked, how often, and for how long.
 //!
 //! Every call opens a connection of its own, so that no call sees a broker that was there a minute ago. Reads go to
-//! the bootstrap servers in turn until one answers; a change is sent to one only.
-//! The calls themselves are in the
+//! the bootstrap servers in turn until one answers; a change is sent to one only. The calls themselves are in the
 //! module of their noun: `metadata`, `quorum`, `topic`, `group`, `offsets`.
 
 use std::time::Duration;
