@@ -276,14 +276,6 @@ install_packages() {
         show_log "apt-get install failed" "$work/install.log"
 }
 
-install_rust() {
-    command -v rustup >/dev/null || return 0
-    say "installing Rust $rust_channel with rustup"
-    rustup toolchain install "$rust_channel" --profile minimal --no-self-update \
-        --component clippy --component rustfmt </dev/null >"$work/rustup.log" 2>&1 ||
-        show_log "rustup failed" "$work/rustup.log"
-}
-
 # Downloads to a folder beside the final one, tries the jars, and only then renames: a
 # folder of that name is complete, whoever else downloads at the same time.
 install_kafka() {
@@ -323,7 +315,6 @@ install_kafka() {
 check_all
 if [ -n "$lacking" ] && [ "$check_only" = no ]; then
     install_packages
-    if lacks rust; then install_rust; fi
     check_all
     if lacks kafka; then
         install_kafka

@@ -1,1 +1,39 @@
-//! Shaketable's engine.
+//! The engine: runs a plan and says what came of it.
+//!
+//! plan → preflight → steady state → inject → observe → heal → account → verdict, one file a step:
+//! [`preflight`], [`steady`], [`method`] (inject and observe, with [`injections`] and
+//! [`safeguards`]), [`accounting`] (with [`stages`]), [`verdict`]; [`run`] puts them in order.
+//!
+//! Promises:
+//! 1. A run always ends with a [`RunRecord`], and every fault it applied is recovered first, whatever
+//!    happened; what could not be recovered is in the record and the verdict is never `passed`.
+//! 2. Nothing is reported as injected, recovered or settled that was not observed to be so.
+//! 3. Every event is in the journal, on disk, before the next step begins; the journal can be read
+//!    after a crash.
+//! 4. The verdict follows from recorded facts alone: `facts.json` gives the same ledger again.
+//!
+//! The engine prints nothing: it tells a [`Progress`]. How a record is shown is `report`'s business.
+
+pub mod abort;
+pub mod accounting;
+mod addresses;
+pub mod folder;
+pub mod injections;
+pub mod journal;
+pub mod method;
+pub mod preflight;
+pub mod probes;
+pub mod progress;
+pub mod record;
+pub mod run;
+pub mod safeguards;
+pub mod stages;
+pub mod steady;
+pub mod verdict;
+
+pub use abort::Abort;
+pub use folder::RunFolder;
+pub use progress::{Live, Progress};
+pub use record::{FaultOutcome, ProbeOutcome, RunRecord, TimelineEvent};
+pub use run::{RunOptions, run};
+pub use verdict::Verdict;

@@ -161,13 +161,19 @@ impl Cluster {
 
 /// Repeats a call that only reads, within [`CALL_TIMEOUT`] as long as its error is transient; roles are looked up anew
 /// each time.
-pub(crate) async fn settled<T>(call: impl AsyncFn(Instant) -> Result<T>) -> Result<T> {
+pub(crate) async fn settled<T, F>(call: impl Fn(Instant) -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
     repeated(CALL_TIMEOUT, Error::is_transient, call).await
 }
 
 /// Repeats a change within [`CHANGE_TIMEOUT`] as long as it is certain that it was not carried out, because the
 /// controller had just moved.
-pub(crate) async fn decided<T>(call: impl AsyncFn(Instant) -> Result<T>) -> Result<T> {
+pub(crate) async fn decided<T, F>(call: impl Fn(Instant) -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
     let moved = |error: &Error| {
         let not_controller = ResponseError::NotController.code();
         matches!(error, Error::Api { code, .. } if *code == not_controller)
@@ -175,11 +181,14 @@ pub(crate) async fn decided<T>(call: impl AsyncFn(Instant) -> Result<T>) -> Resu
     repeated(CHANGE_TIMEOUT, moved, call).await
 }
 
-async fn repeated<T>(
+async fn repeated<T, F>(
     limit: Duration,
     again: impl Fn(&Error) -> bool,
-    call: impl AsyncFn(Instant) -> Result<T>,
-) -> Result<T> {
+    call: impl Fn(Instant) -> F,
+) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
     let deadline = Instant::now() + limit;
     loop {
         let result = call(deadline).await;

@@ -57,7 +57,7 @@ impl Cluster {
     /// [`Error::Api`] with `CoordinatorNotAvailable` when there is none within [`CALL_TIMEOUT`](crate::CALL_TIMEOUT): the partition of
     /// `__consumer_offsets` that the group is kept in is offline. Or that no broker answers.
     pub async fn coordinator(&self, group: &str) -> Result<Broker> {
-        settled(async |deadline| self.coordinator_by(group, deadline).await).await
+        settled(|deadline| self.coordinator_by(group, deadline)).await
     }
 
     /// The group's state and members.
@@ -67,11 +67,12 @@ impl Cluster {
     /// [`Error::NodeUnreachable`] when its coordinator does not answer; or that no broker answers.
     pub async fn describe_group(&self, group: &str) -> Result<Group> {
         let request = DescribeGroupsRequest::default().with_groups(vec![GroupId(text(group))]);
-        settled(async |deadline| {
+        let request = &request;
+        settled(|deadline| async move {
             let coordinator = self.coordinator_by(group, deadline).await?;
             let role = role(group);
             let answer = self
-                .read_from(&coordinator, &role, &request, DESCRIBE_VERSIONS, deadline)
+                .read_from(&coordinator, &role, request, DESCRIBE_VERSIONS, deadline)
                 .await?;
             let found = answer.groups.into_iter().next();
             let found = found.ok_or_else(|| absent("DescribeGroups", &coordinator))?;
@@ -108,14 +109,15 @@ impl Cluster {
             .with_group_id(GroupId(text(group)))
             .with_topics(None);
         let request = OffsetFetchRequest::default().with_groups(vec![all_topics]);
-        settled(async |deadline| {
+        let request = &request;
+        settled(|deadline| async move {
             let coordinator = self.coordinator_by(group, deadline).await?;
             let role = role(group);
             let answer = self
                 .read_from(
                     &coordinator,
                     &role,
-                    &request,
+                    request,
                     OFFSET_FETCH_VERSIONS,
                     deadline,
                 )

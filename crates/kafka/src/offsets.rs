@@ -43,7 +43,7 @@ impl Cluster {
     }
 
     async fn offsets(&self, topic: &str, timestamp: i64) -> Result<BTreeMap<i32, i64>> {
-        settled(async |deadline| self.offsets_by(topic, timestamp, deadline).await).await
+        settled(|deadline| self.offsets_by(topic, timestamp, deadline)).await
     }
 
     async fn offsets_by(

@@ -62,7 +62,7 @@ impl Cluster {
     /// # Errors
     /// [`Error::NoController`] when no leader was elected within [`CALL_TIMEOUT`](crate::CALL_TIMEOUT), or that no broker answers.
     pub async fn controller(&self) -> Result<i32> {
-        settled(async |deadline| {
+        settled(|deadline| async move {
             let quorum = self.quorum_by(deadline).await?;
             let epoch = quorum.epoch;
             quorum.leader.ok_or(Error::NoController { epoch })
@@ -75,7 +75,7 @@ impl Cluster {
     /// # Errors
     /// When no broker answers, or none can reach the controllers.
     pub async fn quorum(&self) -> Result<Quorum> {
-        settled(async |deadline| self.quorum_by(deadline).await).await
+        settled(|deadline| self.quorum_by(deadline)).await
     }
 
     /// The brokers registered with the controller, fenced ones included. Needs Kafka 4.0 or newer.
@@ -83,7 +83,7 @@ impl Cluster {
     /// # Errors
     /// When no broker answers.
     pub async fn describe_cluster(&self) -> Result<Vec<RegisteredBroker>> {
-        settled(async |deadline| {
+        settled(|deadline| async move {
             let request = DescribeClusterRequest::default().with_include_fenced_brokers(true);
             let answer = self.read(&request, CLUSTER_VERSIONS, deadline).await?;
             let message = answer.error_message.as_deref();

@@ -136,8 +136,9 @@ impl Cluster {
         let request = CreateTopicsRequest::default()
             .with_topics(vec![topic.creatable()])
             .with_timeout_ms(CONTROLLER_TIMEOUT_MS);
-        decided(async |deadline| {
-            let answer = self.change(&request, CREATE_VERSIONS, deadline).await?;
+        let request = &request;
+        decided(|deadline| async move {
+            let answer = self.change(request, CREATE_VERSIONS, deadline).await?;
             answer.topics.iter().try_for_each(|result| {
                 let message = result.error_message.as_deref();
                 Error::check("CreateTopics", &topic.name, result.error_code, message)
@@ -155,8 +156,9 @@ impl Cluster {
         let request = DeleteTopicsRequest::default()
             .with_topics(vec![named])
             .with_timeout_ms(CONTROLLER_TIMEOUT_MS);
-        decided(async |deadline| {
-            let answer = self.change(&request, DELETE_VERSIONS, deadline).await?;
+        let request = &request;
+        decided(|deadline| async move {
+            let answer = self.change(request, DELETE_VERSIONS, deadline).await?;
             answer.responses.iter().try_for_each(|result| {
                 let message = result.error_message.as_deref();
                 Error::check_topic("DeleteTopics", topic, result.error_code, message)
@@ -182,8 +184,9 @@ impl Cluster {
         let request = AlterPartitionReassignmentsRequest::default()
             .with_topics(vec![named])
             .with_timeout_ms(CONTROLLER_TIMEOUT_MS);
-        decided(async |deadline| {
-            let answer = self.change(&request, REASSIGN_VERSIONS, deadline).await?;
+        let request = &request;
+        decided(|deadline| async move {
+            let answer = self.change(request, REASSIGN_VERSIONS, deadline).await?;
             let call = "AlterPartitionReassignments";
             Error::check(
                 call,
@@ -210,7 +213,7 @@ impl Cluster {
     /// # Errors
     /// When no broker answers, or [`Error::Api`].
     pub async fn reassignments(&self, topic: &str) -> Result<Vec<Reassignment>> {
-        settled(async |deadline| {
+        settled(|deadline| async move {
             let metadata = self.metadata_by(Some(&[topic]), deadline).await?;
             let partitions = &metadata.topic(topic)?.partitions;
             let named = ListPartitionReassignmentsTopics::default()
@@ -260,9 +263,10 @@ impl Cluster {
             .with_resource_name(text(topic))
             .with_configs(vec![config]);
         let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
-        decided(async |deadline| {
+        let request = &request;
+        decided(|deadline| async move {
             let answer = self
-                .change(&request, ALTER_CONFIGS_VERSIONS, deadline)
+                .change(request, ALTER_CONFIGS_VERSIONS, deadline)
                 .await?;
             answer.responses.iter().try_for_each(|result| {
                 let message = result.error_message.as_deref();
@@ -282,9 +286,10 @@ impl Cluster {
             .with_resource_name(text(topic))
             .with_configuration_keys(None);
         let request = DescribeConfigsRequest::default().with_resources(vec![resource]);
-        settled(async |deadline| {
+        let request = &request;
+        settled(|deadline| async move {
             let answer = self
-                .read(&request, DESCRIBE_CONFIGS_VERSIONS, deadline)
+                .read(request, DESCRIBE_CONFIGS_VERSIONS, deadline)
                 .await?;
             let mut configs = BTreeMap::new();
             for result in &answer.results {

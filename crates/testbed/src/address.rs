@@ -8,8 +8,9 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 
-/// The port on which a /24 is claimed.
-pub const CLAIM_PORT: u16 = 47_999;
+/// The port on which a /24 is claimed; below those the kernel gives out by itself, since a listener
+/// on all addresses would be in the way of every claim.
+pub const CLAIM_PORT: u16 = 27_999;
 /// How many /24 there are to choose from.
 pub const SUBNET_COUNT: u64 = 16 * 256;
 /// The last byte of the first instance's address; the ones below are for the supervisor and, later,
@@ -34,9 +35,15 @@ impl Subnet {
         for step in 0..SUBNET_COUNT {
             let index = (first + step) % SUBNET_COUNT;
             let base = [127, 16 + (index / 256) as u8, (index % 256) as u8];
-            let address = SocketAddrV4::new(Ipv4Addr::new(base[0], base[1], base[2], 1), CLAIM_PORT);
+            let address =
+                SocketAddrV4::new(Ipv4Addr::new(base[0], base[1], base[2], 1), CLAIM_PORT);
             match TcpListener::bind(address) {
-                Ok(claim) => return Ok(Subnet { base, _claim: claim }),
+                Ok(claim) => {
+                    return Ok(Subnet {
+                        base,
+                        _claim: claim,
+                    });
+                }
                 Err(error) => last_error = Some(format!("{address}: {error}")),
             }
         }
@@ -51,8 +58,18 @@ impl Subnet {
         let last = u8::try_from(n + usize::from(FIRST_HOST))
             .ok()
             .filter(|last| *last < 255)
-            .ok_or_else(|| format!("a system may have {} processes at most", 255 - usize::from(FIRST_HOST)))?;
-        Ok(Ipv4Addr::new(self.base[0], self.base[1], self.base[2], last))
+            .ok_or_else(|| {
+                format!(
+                    "a system may have {} processes at most",
+                    255 - usize::from(FIRST_HOST)
+                )
+            })?;
+        Ok(Ipv4Addr::new(
+            self.base[0],
+            self.base[1],
+            self.base[2],
+            last,
+        ))
     }
 }
 
@@ -85,7 +102,7 @@ fn holder(address: SocketAddrV4) -> Option<(String, Option<(i32, String)>)> {
         };
         for line in text.lines().skip(1) {
             let fields: Vec<&str> = line.split_whitespace().collect();
-            let [_, local, _, state, .., ] = fields.as_slice() else {
+            let [_, local, _, state, ..] = fields.as_slice() else {
                 continue;
             };
             let Some((ip, port)) = local.split_once(':') else {
@@ -120,15 +137,22 @@ fn holder(address: SocketAddrV4) -> Option<(String, Option<(i32, String)>)> {
 fn owner_of(inode: &str) -> Option<(i32, String)> {
     let wanted = format!("socket:[{inode}]");
     for process in std::fs::read_dir("/proc").ok()?.flatten() {
-        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+        let Some(pid) = process
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<i32>().ok())
+        else {
             continue;
         };
         let Ok(descriptors) = std::fs::read_dir(process.path().join("fd")) else {
             continue;
         };
         for descriptor in descriptors.flatten() {
-            if std::fs::read_link(descriptor.path()).is_ok_and(|link| link.to_string_lossy() == wanted) {
-                let command = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+            if std::fs::read_link(descriptor.path())
+                .is_ok_and(|link| link.to_string_lossy() == wanted)
+            {
+                let command =
+                    std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
                 return Some((pid, command.trim().to_owned()));
             }
         }
@@ -162,8 +186,15 @@ mod tests {
     fn a_taken_port_names_who_holds_it() {
         let holder = TcpListener::bind("127.15.0.9:0").unwrap();
         let port = holder.local_addr().unwrap().port();
-        let message = check_free(SocketAddrV4::new(Ipv4Addr::new(127, 15, 0, 9), port)).unwrap_err();
-        assert!(message.contains(&format!("process {}", std::process::id())), "{message}");
-        assert!(message.contains(&format!("listens on 127.15.0.9:{port}")), "{message}");
+        let message =
+            check_free(SocketAddrV4::new(Ipv4Addr::new(127, 15, 0, 9), port)).unwrap_err();
+        assert!(
+            message.contains(&format!("process {}", std::process::id())),
+            "{message}"
+        );
+        assert!(
+            message.contains(&format!("listens on 127.15.0.9:{port}")),
+            "{message}"
+        );
     }
 }

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::compose::DriverKind;
@@ -23,6 +23,10 @@ use crate::system::{Hosts, Substitution};
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for a whole system to go down: every grace period, one after the other.
 pub const DOWN_TIMEOUT: Duration = Duration::from_secs(90);
+/// Longest wait for a supervisor that has taken everything down to be gone itself.
+pub const EXIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it is looked for.
+const EXIT_POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Longest request or answer, in bytes.
 const MESSAGE_BYTES_MAX: u64 = 4 << 20;
 
@@ -167,7 +171,10 @@ pub enum InstanceState {
 
 impl SystemStatus {
     /// The instances of a service; a replica's own name finds that replica alone.
-    pub fn instances_of<'a>(&'a self, service: &'a str) -> impl Iterator<Item = &'a InstanceStatus> {
+    pub fn instances_of<'a>(
+        &'a self,
+        service: &'a str,
+    ) -> impl Iterator<Item = &'a InstanceStatus> {
         self.instances
             .iter()
             .filter(move |instance| instance.service == service || instance.name == service)
@@ -180,7 +187,9 @@ impl SystemStatus {
 
     /// The Kafka instance with that node id.
     pub fn node(&self, node_id: i32) -> Option<&InstanceStatus> {
-        self.instances.iter().find(|instance| instance.node_id == Some(node_id))
+        self.instances
+            .iter()
+            .find(|instance| instance.node_id == Some(node_id))
     }
 
     /// Client addresses of all Kafka brokers, `host:port`.
@@ -211,7 +220,10 @@ pub struct SystemClient {
 impl SystemClient {
     /// A client of the system whose folder is `folder`. Nothing is opened yet.
     pub fn new(name: &str, folder: SystemFolder) -> SystemClient {
-        SystemClient { name: name.to_owned(), folder }
+        SystemClient {
+            name: name.to_owned(),
+            folder,
+        }
     }
 
     /// The system's name.
@@ -233,36 +245,76 @@ impl SystemClient {
     }
 
     /// Sends a signal to an instance's process.
-    pub async fn signal(&self, instance: &str, signal: nix::sys::signal::Signal) -> Result<(), TestbedError> {
-        let request = Request::Signal { instance: instance.to_owned(), signal: signal as i32 };
+    pub async fn signal(
+        &self,
+        instance: &str,
+        signal: nix::sys::signal::Signal,
+    ) -> Result<(), TestbedError> {
+        let request = Request::Signal {
+            instance: instance.to_owned(),
+            signal: signal as i32,
+        };
         self.done(&request, ANSWER_TIMEOUT).await
     }
 
     /// Keeps an instance down once it is down.
     pub async fn hold(&self, instance: &str) -> Result<(), TestbedError> {
-        self.done(&Request::Hold { instance: instance.to_owned() }, ANSWER_TIMEOUT).await
+        self.done(
+            &Request::Hold {
+                instance: instance.to_owned(),
+            },
+            ANSWER_TIMEOUT,
+        )
+        .await
     }
 
     /// Lets an instance run again, and starts it when it is down.
     pub async fn release(&self, instance: &str) -> Result<(), TestbedError> {
-        self.done(&Request::Release { instance: instance.to_owned() }, ANSWER_TIMEOUT).await
+        self.done(
+            &Request::Release {
+                instance: instance.to_owned(),
+            },
+            ANSWER_TIMEOUT,
+        )
+        .await
     }
 
     /// Begins to end an instance gracefully.
     pub async fn terminate(&self, instance: &str) -> Result<(), TestbedError> {
-        self.done(&Request::Terminate { instance: instance.to_owned() }, ANSWER_TIMEOUT).await
+        self.done(
+            &Request::Terminate {
+                instance: instance.to_owned(),
+            },
+            ANSWER_TIMEOUT,
+        )
+        .await
     }
 
-    /// Takes the whole system down.
+    /// Takes the whole system down; returns when its supervisor has ended too.
     pub async fn down(&self) -> Result<(), TestbedError> {
-        self.done(&Request::Down, DOWN_TIMEOUT).await
+        let supervisor = self.status().await?.supervisor;
+        self.done(&Request::Down, DOWN_TIMEOUT).await?;
+        let deadline = Instant::now() + EXIT_TIMEOUT;
+        while supervisor.is_alive() {
+            if Instant::now() > deadline {
+                return Err(self.error(format!(
+                    "process {} has not ended within {} s",
+                    supervisor.pid,
+                    EXIT_TIMEOUT.as_secs()
+                )));
+            }
+            tokio::time::sleep(EXIT_POLL_INTERVAL).await;
+        }
+        Ok(())
     }
 
     async fn done(&self, request: &Request, timeout: Duration) -> Result<(), TestbedError> {
         match self.call(request, timeout).await? {
             Answer::Done => Ok(()),
             Answer::Refused { reason } => Err(self.error(reason)),
-            Answer::Status { .. } => Err(self.error("answered a status nobody asked for".to_owned())),
+            Answer::Status { .. } => {
+                Err(self.error("answered a status nobody asked for".to_owned()))
+            }
         }
     }
 
@@ -274,8 +326,9 @@ impl SystemClient {
             line.push(b'\n');
             write.write_all(&line).await?;
             let mut answer = String::new();
-            use tokio::io::AsyncReadExt;
-            BufReader::new(read.take(MESSAGE_BYTES_MAX)).read_line(&mut answer).await?;
+            BufReader::new(read.take(MESSAGE_BYTES_MAX))
+                .read_line(&mut answer)
+                .await?;
             serde_json::from_str(&answer).map_err(std::io::Error::other)
         };
         match tokio::time::timeout(timeout, exchange).await {
@@ -286,7 +339,10 @@ impl SystemClient {
     }
 
     fn error(&self, reason: String) -> TestbedError {
-        TestbedError::Supervisor { system: self.name.clone(), reason }
+        TestbedError::Supervisor {
+            system: self.name.clone(),
+            reason,
+        }
     }
 }
 
@@ -298,14 +354,17 @@ pub(crate) fn listen(folder: &Path) -> std::io::Result<UnixListener> {
         _ => {}
     }
     let directory = std::fs::File::open(folder)?;
-    UnixListener::bind(format!("/proc/self/fd/{}/control.sock", directory.as_raw_fd()))
+    UnixListener::bind(format!(
+        "/proc/self/fd/{}/control.sock",
+        directory.as_raw_fd()
+    ))
 }
 
-/// Reads the one request of a connection.
+/// Reads the one request of a connection, within [`ANSWER_TIMEOUT`].
 pub(crate) async fn read_request(stream: &mut UnixStream) -> std::io::Result<Request> {
-    use tokio::io::AsyncReadExt;
     let mut line = String::new();
-    BufReader::new(stream.take(MESSAGE_BYTES_MAX)).read_line(&mut line).await?;
+    let mut reader = BufReader::new(stream.take(MESSAGE_BYTES_MAX));
+    tokio::time::timeout(ANSWER_TIMEOUT, reader.read_line(&mut line)).await??;
     serde_json::from_str(&line).map_err(std::io::Error::other)
 }
 
@@ -319,5 +378,9 @@ pub(crate) async fn write_answer(stream: &mut UnixStream, answer: &Answer) -> st
 
 async fn connect(folder: &Path) -> std::io::Result<UnixStream> {
     let directory = std::fs::File::open(folder)?;
-    UnixStream::connect(format!("/proc/self/fd/{}/control.sock", directory.as_raw_fd())).await
+    UnixStream::connect(format!(
+        "/proc/self/fd/{}/control.sock",
+        directory.as_raw_fd()
+    ))
+    .await
 }

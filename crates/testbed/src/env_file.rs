@@ -29,7 +29,11 @@ pub fn parse(text: &str) -> Result<BTreeMap<String, String>, Vec<(usize, String)
             Err(problem) => problems.push((index + 1, problem)),
         }
     }
-    if problems.is_empty() { Ok(values) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(values)
+    } else {
+        Err(problems)
+    }
 }
 
 fn unquote(value: &str) -> Result<String, String> {
@@ -55,9 +59,19 @@ mod tests {
 
     #[test]
     fn values_comments_and_quotes() {
-        let values = parse("# head\nA=1\n\nB = two words # why\nC=\"x # y\"\nexport D='q'\nE=\n").unwrap();
-        let expected = [("A", "1"), ("B", "two words"), ("C", "x # y"), ("D", "q"), ("E", "")];
-        let found: Vec<(&str, &str)> = values.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let values =
+            parse("# head\nA=1\n\nB = two words # why\nC=\"x # y\"\nexport D='q'\nE=\n").unwrap();
+        let expected = [
+            ("A", "1"),
+            ("B", "two words"),
+            ("C", "x # y"),
+            ("D", "q"),
+            ("E", ""),
+        ];
+        let found: Vec<(&str, &str)> = values
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect();
         assert_eq!(found, expected);
     }
 

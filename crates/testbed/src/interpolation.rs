@@ -17,7 +17,9 @@ pub fn interpolate(text: &str, values: &BTreeMap<String, String>) -> Result<Stri
 
 fn expand(text: &str, values: &BTreeMap<String, String>, depth: usize) -> Result<String, String> {
     if depth > NESTING_MAX {
-        return Err(format!("references are nested more than {NESTING_MAX} deep"));
+        return Err(format!(
+            "references are nested more than {NESTING_MAX} deep"
+        ));
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -28,8 +30,8 @@ fn expand(text: &str, values: &BTreeMap<String, String>, depth: usize) -> Result
             out.push('$');
             rest = after;
         } else if let Some(after) = rest.strip_prefix('{') {
-            let end = closing_brace(after)
-                .ok_or_else(|| format!("`${{{after}` has no closing brace"))?;
+            let end =
+                closing_brace(after).ok_or_else(|| format!("`${{{after}` has no closing brace"))?;
             out.push_str(&braced(&after[..end], values, depth)?);
             rest = &after[end + 1..];
         } else {
@@ -94,7 +96,11 @@ fn braced(inner: &str, values: &BTreeMap<String, String>, depth: usize) -> Resul
         ('+', None) => Ok(String::new()),
         ('?', None) => {
             let why = expand(alternative, values, depth + 1)?;
-            let why = if why.is_empty() { "it is required".to_owned() } else { why };
+            let why = if why.is_empty() {
+                "it is required".to_owned()
+            } else {
+                why
+            };
             Err(format!("`{name}` is not set: {why}"))
         }
         _ => Err(format!(
@@ -130,7 +136,11 @@ mod tests {
             ("$$SET $${SET}", "$SET ${SET}"),
             ("${SET:?no}", "v"),
         ] {
-            assert_eq!(interpolate(text, &values).as_deref(), Ok(expected), "{text}");
+            assert_eq!(
+                interpolate(text, &values).as_deref(),
+                Ok(expected),
+                "{text}"
+            );
         }
     }
 

@@ -76,12 +76,19 @@ pub fn resident_bytes(pid: i32) -> u64 {
     let mut todo = vec![pid];
     while let Some(pid) = todo.pop() {
         if let Ok(statm) = std::fs::read_to_string(format!("/proc/{pid}/statm"))
-            && let Some(pages) = statm.split_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok())
+            && let Some(pages) = statm
+                .split_whitespace()
+                .nth(1)
+                .and_then(|n| n.parse::<u64>().ok())
         {
             total += pages * page;
         }
         if let Ok(children) = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")) {
-            todo.extend(children.split_whitespace().filter_map(|n| n.parse::<i32>().ok()));
+            todo.extend(
+                children
+                    .split_whitespace()
+                    .filter_map(|n| n.parse::<i32>().ok()),
+            );
         }
     }
     total

@@ -10,6 +10,20 @@ use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+
+use crate::process::ProcessIdentity;
+
+/// The environment variable that marks every process of a supervisor, whatever becomes of its
+/// parents and its process group.
+pub const MARK: &str = "SHAKETABLE_SUPERVISOR";
+/// How often processes that carry a mark are looked for and killed, at most.
+const SWEEPS_MAX: usize = 100;
+/// Time for killed processes to go before they are looked for again.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -48,26 +62,36 @@ impl RunAs {
             .iter()
             .find_map(|name| nix::unistd::User::from_name(name).ok().flatten())
             .map(|user| {
-                Some(RunAs { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw() })
+                Some(RunAs {
+                    name: user.name,
+                    uid: user.uid.as_raw(),
+                    gid: user.gid.as_raw(),
+                })
             })
             .ok_or_else(|| {
-                format!("a user other than root to run servers as: none of {} exists", names.join(", "))
+                format!(
+                    "a user other than root to run servers as: none of {} exists",
+                    names.join(", ")
+                )
             })
     }
 
     /// Whether this user can enter `folder`, by the permission bits of it and its parents.
     pub fn can_enter(&self, folder: &Path) -> bool {
         use std::os::unix::fs::MetadataExt;
-        folder.ancestors().all(|part| match std::fs::metadata(part) {
-            Ok(meta) if meta.uid() == self.uid => meta.mode() & 0o100 != 0,
-            Ok(meta) if meta.gid() == self.gid => meta.mode() & 0o010 != 0,
-            Ok(meta) => meta.mode() & 0o001 != 0,
-            Err(_) => true, // not made yet: it will be ours to open
-        })
+        folder
+            .ancestors()
+            .all(|part| match std::fs::metadata(part) {
+                Ok(meta) if meta.uid() == self.uid => meta.mode() & 0o100 != 0,
+                Ok(meta) if meta.gid() == self.gid => meta.mode() & 0o010 != 0,
+                Ok(meta) => meta.mode() & 0o001 != 0,
+                Err(_) => true, // not made yet: it will be ours to open
+            })
     }
 }
 
-/// The command for `launch`: own process group, no inherited environment, killed with this process.
+/// The command for `launch`: own process group, no inherited environment but this supervisor's
+/// [`MARK`], killed with this process.
 /// Output is appended to `log`, or discarded.
 pub fn command(launch: &Launch, log: Option<&Path>) -> std::io::Result<Command> {
     let mut command = Command::new(&launch.program);
@@ -75,6 +99,7 @@ pub fn command(launch: &Launch, log: Option<&Path>) -> std::io::Result<Command> 
         .args(&launch.arguments)
         .env_clear()
         .envs(&launch.environment)
+        .env(MARK, mark_of(&ProcessIdentity::own()))
         .current_dir(&launch.folder)
         .stdin(Stdio::null())
         .process_group(0);
@@ -94,7 +119,7 @@ pub fn command(launch: &Launch, log: Option<&Path>) -> std::io::Result<Command> 
     // SAFETY: prctl and getppid are async-signal-safe and touch no memory of the parent.
     unsafe {
         command.pre_exec(move || {
-            nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+            nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
             if nix::unistd::getppid().as_raw() != parent {
                 return Err(std::io::Error::other("the supervisor died"));
             }
@@ -104,11 +129,67 @@ pub fn command(launch: &Launch, log: Option<&Path>) -> std::io::Result<Command> 
     Ok(command)
 }
 
+/// Kills every process that carries the mark of `supervisor`, until none is left. The supervisor
+/// itself carries none.
+pub fn sweep(supervisor: &ProcessIdentity) {
+    let wanted = format!("{MARK}={}", mark_of(supervisor));
+    for _ in 0..SWEEPS_MAX {
+        let marked = marked(wanted.as_bytes());
+        if marked.is_empty() {
+            return;
+        }
+        for pid in marked {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        std::thread::sleep(SWEEP_INTERVAL);
+    }
+}
+
+fn mark_of(supervisor: &ProcessIdentity) -> String {
+    format!("{}.{}", supervisor.pid, supervisor.start_ticks)
+}
+
+/// Processes with this entry in the environment they were started with. One that is ending has
+/// none any more, and one of another user cannot be read.
+fn marked(entry: &[u8]) -> Vec<i32> {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    processes
+        .flatten()
+        .filter_map(|process| process.file_name().to_str()?.parse().ok())
+        .filter(|pid: &i32| {
+            std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
+                environment.split(|byte| *byte == 0).any(|one| one == entry)
+            })
+        })
+        .collect()
+}
+
+/// The process group of a short-lived helper: killed when this is dropped, so that a helper which
+/// is given up on takes along what it started.
+pub(crate) struct HelperGroup(Option<Pid>);
+
+impl HelperGroup {
+    pub(crate) fn of(child: &tokio::process::Child) -> HelperGroup {
+        HelperGroup(child.id().map(|pid| Pid::from_raw(pid as i32)))
+    }
+}
+
+impl Drop for HelperGroup {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            let _ = killpg(group, Signal::SIGKILL);
+        }
+    }
+}
+
 /// Finds a program as a shell would, looking first in `first` (the folder of this executable, where
-/// a build leaves its services), then in `PATH`. A name with a slash is taken as it is.
+/// a build leaves its services), then in `PATH`. A name with a slash is a path from the
+/// working directory. The result is absolute.
 pub fn find_program(name: &str, first: Option<&Path>) -> Option<PathBuf> {
     if name.contains('/') {
-        let path = PathBuf::from(name);
+        let path = std::path::absolute(name).ok()?;
         return is_executable(&path).then_some(path);
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -122,5 +203,6 @@ pub fn find_program(name: &str, first: Option<&Path>) -> Option<PathBuf> {
 
 fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    std::fs::metadata(path)
+        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }

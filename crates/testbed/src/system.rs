@@ -57,7 +57,8 @@ pub struct Instance {
 impl Instance {
     /// The Kafka node id (`KAFKA_NODE_ID`) of a Kafka instance.
     pub fn node_id(&self) -> Option<i32> {
-        (self.driver == DriverKind::Kafka).then(|| self.environment.get("KAFKA_NODE_ID")?.parse().ok())?
+        (self.driver == DriverKind::Kafka)
+            .then(|| self.environment.get("KAFKA_NODE_ID")?.parse().ok())?
     }
 }
 
@@ -114,7 +115,11 @@ impl System {
                     .iter()
                     .map(|(key, value)| (key.clone(), replace(key, value)))
                     .collect();
-                let command = service.command.iter().map(|word| replace("command", word)).collect();
+                let command = service
+                    .command
+                    .iter()
+                    .map(|word| replace("command", word))
+                    .collect();
                 Instance {
                     name,
                     service: service.name.clone(),
@@ -130,13 +135,18 @@ impl System {
                     stop_grace_period: service.stop_grace_period,
                     one_shot: compose.services.iter().any(|other| {
                         other.depends_on.iter().any(|d| {
-                            d.service == service.name && d.condition == Condition::CompletedSuccessfully
+                            d.service == service.name
+                                && d.condition == Condition::CompletedSuccessfully
                         })
                     }),
                 }
             })
             .collect();
-        Ok(System { name: name.to_owned(), instances, hosts })
+        Ok(System {
+            name: name.to_owned(),
+            instances,
+            hosts,
+        })
     }
 
     /// The instance of that name.
@@ -188,7 +198,10 @@ fn without_password(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
         return text.to_owned();
     };
-    match rest.split_once('@').map(|(user, host)| (user.split_once(':'), host)) {
+    match rest
+        .split_once('@')
+        .map(|(user, host)| (user.split_once(':'), host))
+    {
         Some((Some((user, _)), host)) => format!("{scheme}://{user}:***@{host}"),
         _ => text.to_owned(),
     }
@@ -207,9 +220,11 @@ fn stands_as_host(before: &str, after: &str) -> bool {
     let port_follows = after
         .strip_prefix(':')
         .is_some_and(|port| port.starts_with(|c: char| c.is_ascii_digit()));
-    let may_begin = before.is_empty() || before.ends_with(['/', '@', ',', '=', ' ', ';', '"', '\'', '[', '(']);
+    let may_begin =
+        before.is_empty() || before.ends_with(['/', '@', ',', '=', ' ', ';', '"', '\'', '[', '(']);
     let in_a_url = before.ends_with("//") || before.ends_with('@');
-    let may_end = after.is_empty() || after.starts_with(['/', ',', '?', ' ', ';', '"', '\'', ']', ')']);
+    let may_end =
+        after.is_empty() || after.starts_with(['/', ',', '?', ' ', ';', '"', '\'', ']', ')']);
     (port_follows && may_begin) || (in_a_url && may_end)
 }
 
@@ -230,12 +245,32 @@ mod tests {
         let own = Some(Ipv4Addr::new(127, 16, 1, 20));
         for (place, written, effective) in [
             ("X", "postgres:5432", "127.16.1.13:5432"),
-            ("X", "kafka-1:9092,kafka:9092", "127.16.1.10:9092,127.16.1.11:9092"),
-            ("X", "1@kafka-1:9093,2@other:9093", "1@127.16.1.10:9093,2@other:9093"),
-            ("X", "CLIENT://kafka-1:9092,INTERNAL://kafka-1:9094", "CLIENT://127.16.1.10:9092,INTERNAL://127.16.1.10:9094"),
+            (
+                "X",
+                "kafka-1:9092,kafka:9092",
+                "127.16.1.10:9092,127.16.1.11:9092",
+            ),
+            (
+                "X",
+                "1@kafka-1:9093,2@other:9093",
+                "1@127.16.1.10:9093,2@other:9093",
+            ),
+            (
+                "X",
+                "CLIENT://kafka-1:9092,INTERNAL://kafka-1:9094",
+                "CLIENT://127.16.1.10:9092,INTERNAL://127.16.1.10:9094",
+            ),
             ("X", "http://kafka/path", "http://127.16.1.11/path"),
-            ("X", "postgresql://postgres:postgres@postgres:5432/postgres", "postgresql://postgres:postgres@127.16.1.13:5432/postgres"),
-            ("X", "postgresql://postgres:5432@postgres/kafka", "postgresql://postgres:5432@127.16.1.13/kafka"),
+            (
+                "X",
+                "postgresql://postgres:postgres@postgres:5432/postgres",
+                "postgresql://postgres:postgres@127.16.1.13:5432/postgres",
+            ),
+            (
+                "X",
+                "postgresql://postgres:5432@postgres/kafka",
+                "postgresql://postgres:5432@127.16.1.13/kafka",
+            ),
             ("POSTGRES_USER", "postgres", "postgres"),
             ("DB_HOST", "postgres", "127.16.1.13"),
             ("TOPIC", "kafka", "kafka"),
@@ -244,7 +279,11 @@ mod tests {
             ("LISTEN", "0.0.0.0:8000", "127.16.1.20:8000"),
             ("X", "", ""),
         ] {
-            assert_eq!(hosts().replace_in(place, written, own), effective, "{written}");
+            assert_eq!(
+                hosts().replace_in(place, written, own),
+                effective,
+                "{written}"
+            );
         }
     }
 }

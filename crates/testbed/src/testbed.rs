@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use shaketable_document::{Diagnostics, Source};
 
 use crate::compose::{self, Compose};
-use crate::control::{SystemClient, SystemPhase, SystemStatus};
+use crate::control::{EXIT_TIMEOUT, InstanceState, SystemClient, SystemPhase, SystemStatus};
 use crate::drivers::Machine;
 use crate::env_file;
 use crate::error::TestbedError;
@@ -20,8 +20,6 @@ use crate::home::{Home, SystemFolder};
 pub const READY_TIMEOUT: Duration = Duration::from_secs(120);
 /// How often the supervisor is asked while a system starts.
 const POLL_INTERVAL: Duration = Duration::from_millis(150);
-/// The longest wait for a supervisor that was told to go to be gone.
-const EXIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A Compose file and what its variables are taken from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +45,11 @@ impl SystemSource {
     /// The Compose file at `path` (a folder means the `compose.yaml` in it) with a variant: the env
     /// file `variants/NAME.env` beside it.
     pub fn new(path: &Path, variant: Option<&str>) -> Result<SystemSource, TestbedError> {
-        let path = if path.is_dir() { path.join("compose.yaml") } else { path.to_path_buf() };
+        let path = if path.is_dir() {
+            path.join("compose.yaml")
+        } else {
+            path.to_path_buf()
+        };
         let compose = std::fs::canonicalize(&path).map_err(|source| TestbedError::Read {
             what: "the Compose file",
             path: path.clone(),
@@ -69,12 +71,24 @@ impl SystemSource {
                 Some(file)
             }
         };
-        Ok(SystemSource { compose, env_file, variant: variant.map(str::to_owned) })
+        Ok(SystemSource {
+            compose,
+            env_file,
+            variant: variant.map(str::to_owned),
+        })
     }
 
     /// The variant's name, or the env file's when it was given as a file.
     pub fn variant_label(&self) -> Option<String> {
-        self.variant.clone().or_else(|| Some(self.env_file.as_ref()?.file_stem()?.to_string_lossy().into_owned()))
+        self.variant.clone().or_else(|| {
+            Some(
+                self.env_file
+                    .as_ref()?
+                    .file_stem()?
+                    .to_string_lossy()
+                    .into_owned(),
+            )
+        })
     }
 
     /// Reads, interpolates and checks the Compose file. The process's environment goes before the
@@ -87,7 +101,9 @@ impl SystemSource {
                 env_file::parse(&text).map_err(|problems| TestbedError::Document {
                     rendered: problems
                         .iter()
-                        .map(|(line, problem)| format!("error: {}:{line}: {problem}", file.display()))
+                        .map(|(line, problem)| {
+                            format!("error: {}:{line}: {problem}", file.display())
+                        })
                         .collect::<Vec<_>>()
                         .join("\n"),
                 })?
@@ -100,34 +116,53 @@ impl SystemSource {
         match compose::parse(&source, &folder_name(&self.compose), &values) {
             Ok((compose, warnings)) => Ok(ReadSystem {
                 compose,
-                warnings: if warnings.is_empty() { String::new() } else { render(&warnings) },
+                warnings: if warnings.is_empty() {
+                    String::new()
+                } else {
+                    render(&warnings)
+                },
             }),
-            Err(diagnostics) => Err(TestbedError::Document { rendered: render(&diagnostics) }),
+            Err(diagnostics) => Err(TestbedError::Document {
+                rendered: render(&diagnostics),
+            }),
         }
     }
 }
 
 fn read_file(what: &'static str, path: &Path) -> Result<String, TestbedError> {
-    std::fs::read_to_string(path).map_err(|source| TestbedError::Read { what, path: path.to_path_buf(), source })
+    std::fs::read_to_string(path).map_err(|source| TestbedError::Read {
+        what,
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 fn folder_name(compose: &Path) -> String {
-    compose
-        .parent()
-        .and_then(Path::file_name)
-        .map_or_else(|| "system".to_owned(), |name| name.to_string_lossy().into_owned())
+    compose.parent().and_then(Path::file_name).map_or_else(
+        || "system".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 fn variants(folder: &Path) -> String {
     let mut names: Vec<String> = std::fs::read_dir(folder)
-        .map(|entries| entries.flatten().map(|entry| entry.path()).collect::<Vec<_>>())
+        .map(|entries| {
+            entries
+                .flatten()
+                .map(|entry| entry.path())
+                .collect::<Vec<_>>()
+        })
         .unwrap_or_default()
         .iter()
         .filter(|path| path.extension().is_some_and(|extension| extension == "env"))
         .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
         .collect();
     names.sort();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
 
 /// How to bring a system up.
@@ -222,9 +257,16 @@ impl Testbed {
 
     /// The system that is meant by `argument`: a name, a Compose file, or, when there is none, the
     /// only one that is up.
-    pub async fn find(&self, argument: Option<&str>) -> Result<(SystemClient, SystemStatus), TestbedError> {
+    pub async fn find(
+        &self,
+        argument: Option<&str>,
+    ) -> Result<(SystemClient, SystemStatus), TestbedError> {
         let running = self.running().await;
-        let known = match running.iter().map(|status| status.name.as_str()).collect::<Vec<_>>() {
+        let known = match running
+            .iter()
+            .map(|status| status.name.as_str())
+            .collect::<Vec<_>>()
+        {
             names if names.is_empty() => "none is up".to_owned(),
             names => format!("up: {}", names.join(", ")),
         };
@@ -240,17 +282,29 @@ impl Testbed {
         let found: Vec<&SystemStatus> = running.iter().filter(matches).collect();
         match found.as_slice() {
             [status] => Ok((self.client(&status.name), (*status).clone())),
-            [] => Err(TestbedError::NotUp { name: argument.unwrap_or("(any)").to_owned(), known }),
-            _ => Err(TestbedError::Conflict(format!("several systems are meant ({known}); name one"))),
+            [] => Err(TestbedError::NotUp {
+                name: argument.unwrap_or("(any)").to_owned(),
+                known,
+            }),
+            _ => Err(TestbedError::Conflict(format!(
+                "several systems are meant ({known}); name one"
+            ))),
         }
     }
 
     /// Brings a system up and waits until it is ready. A system that is up already, from the same
     /// file and variant, is left as it is. `progress` is called with every new status.
-    pub async fn up(&self, bring_up: BringUp, mut progress: impl FnMut(&SystemStatus)) -> Result<UpSystem, TestbedError> {
+    pub async fn up(
+        &self,
+        bring_up: BringUp,
+        mut progress: impl FnMut(&SystemStatus),
+    ) -> Result<UpSystem, TestbedError> {
         let started = Instant::now();
         let read = bring_up.source.read()?;
-        let name = bring_up.name.as_deref().map_or(read.compose.name.clone(), compose::system_name);
+        let name = bring_up
+            .name
+            .as_deref()
+            .map_or(read.compose.name.clone(), compose::system_name);
         let client = self.client(&name);
         let running = client.status().await.ok();
         let (owner, was_up) = match running {
@@ -266,7 +320,10 @@ impl Testbed {
                 (Some(self.start_supervisor(&bring_up, &name)?), false)
             }
         };
-        let mut up = Waiting { client: &client, owner };
+        let mut up = Waiting {
+            client: &client,
+            owner,
+        };
         let status = match up.until_ready(&mut progress).await {
             Ok(status) => status,
             Err(error) => {
@@ -277,16 +334,26 @@ impl Testbed {
             }
         };
         let owner = up.owner.take().filter(|_| bring_up.owned);
-        Ok(UpSystem { client: client.clone(), status, was_up, took: started.elapsed(), warnings: read.warnings, owner })
+        Ok(UpSystem {
+            client: client.clone(),
+            status,
+            was_up,
+            took: started.elapsed(),
+            warnings: read.warnings,
+            owner,
+        })
     }
 
     fn start_supervisor(&self, bring_up: &BringUp, name: &str) -> Result<Owner, TestbedError> {
         let folder: SystemFolder = self.home.system(name);
         let logs = folder.root().join("logs");
-        std::fs::create_dir_all(&logs).map_err(TestbedError::io(format!("make {}", logs.display())))?;
+        std::fs::create_dir_all(&logs)
+            .map_err(TestbedError::io(format!("make {}", logs.display())))?;
         let log_path = folder.supervisor_log();
-        let log = std::fs::File::create(&log_path).map_err(TestbedError::io(format!("write {}", log_path.display())))?;
-        let program = std::env::current_exe().map_err(TestbedError::io("find the shaketable program"))?;
+        let log = std::fs::File::create(&log_path)
+            .map_err(TestbedError::io(format!("write {}", log_path.display())))?;
+        let program =
+            std::env::current_exe().map_err(TestbedError::io("find the shaketable program"))?;
         let mut command = Command::new(program);
         command
             .arg("supervise")
@@ -311,9 +378,15 @@ impl Testbed {
         // SAFETY: setsid is async-signal-safe; a session of its own keeps a terminal's Ctrl-C and
         // hang-up away from the system.
         unsafe {
-            command.pre_exec(|| nix::unistd::setsid().map(|_| ()).map_err(std::io::Error::from));
+            command.pre_exec(|| {
+                nix::unistd::setsid()
+                    .map(|_| ())
+                    .map_err(std::io::Error::from)
+            });
         }
-        let child = command.spawn().map_err(TestbedError::io("start the supervisor"))?;
+        let child = command
+            .spawn()
+            .map_err(TestbedError::io("start the supervisor"))?;
         Ok(Owner { child })
     }
 }
@@ -345,21 +418,39 @@ struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    async fn until_ready(&mut self, progress: &mut impl FnMut(&SystemStatus)) -> Result<SystemStatus, TestbedError> {
+    async fn until_ready(
+        &mut self,
+        progress: &mut impl FnMut(&SystemStatus),
+    ) -> Result<SystemStatus, TestbedError> {
         let system = self.client.name().to_owned();
-        let not_ready = |reason: String| TestbedError::NotReady { system: system.clone(), reason };
+        let not_ready = |reason: String| TestbedError::NotReady {
+            system: system.clone(),
+            reason,
+        };
         let deadline = Instant::now() + READY_TIMEOUT;
         let mut last: Option<SystemStatus> = None;
         loop {
             match self.client.status().await {
                 Ok(status) => {
+                    if self
+                        .owner
+                        .as_ref()
+                        .is_some_and(|owner| owner.child.id() as i32 != status.supervisor.pid)
+                    {
+                        self.owner = None;
+                        return Err(TestbedError::Conflict(format!(
+                            "system `{system}` is being brought up by another command at this moment; wait for it, or give this one another name with --name"
+                        )));
+                    }
                     if last.as_ref().map(without_memory) != Some(without_memory(&status)) {
                         progress(&status);
                     }
                     match &status.phase {
                         SystemPhase::Ready => return Ok(status),
                         SystemPhase::Failed { reason } => return Err(not_ready(reason.clone())),
-                        SystemPhase::Stopping => return Err(not_ready("it is being taken down".to_owned())),
+                        SystemPhase::Stopping => {
+                            return Err(not_ready("it is being taken down".to_owned()));
+                        }
                         SystemPhase::Starting => {}
                     }
                     last = Some(status);
@@ -368,7 +459,10 @@ impl Waiting<'_> {
                     if let Some(owner) = &mut self.owner
                         && let Ok(Some(exit)) = owner.child.try_wait()
                     {
-                        return Err(not_ready(format!("its supervisor ended ({exit}): {}", self.supervisor_log())));
+                        return Err(not_ready(format!(
+                            "its supervisor ended ({exit}): {}",
+                            self.supervisor_log()
+                        )));
                     }
                     if last.is_some() {
                         return Err(error);
@@ -379,8 +473,17 @@ impl Waiting<'_> {
                 let who: Vec<String> = last
                     .iter()
                     .flat_map(|status| &status.instances)
-                    .filter(|instance| instance.healthy != Some(true))
-                    .map(|instance| format!("{} ({:?}, {})", instance.name, instance.state, instance.last_exit.as_deref().unwrap_or("not healthy yet")))
+                    .filter(|instance| {
+                        instance.healthy != Some(true) && instance.state != InstanceState::Completed
+                    })
+                    .map(|instance| {
+                        format!(
+                            "{} ({:?}, {})",
+                            instance.name,
+                            instance.state,
+                            instance.last_exit.as_deref().unwrap_or("not healthy yet")
+                        )
+                    })
                     .collect();
                 return Err(not_ready(format!(
                     "not within {} s; still missing: {}",
@@ -394,13 +497,17 @@ impl Waiting<'_> {
 
     fn supervisor_log(&self) -> String {
         let mut text = String::new();
-        let _ = std::fs::File::open(self.client.folder().supervisor_log()).and_then(|mut file| file.read_to_string(&mut text));
+        let _ = std::fs::File::open(self.client.folder().supervisor_log())
+            .and_then(|mut file| file.read_to_string(&mut text));
         text.trim().to_owned()
     }
 }
 
 fn without_memory(status: &SystemStatus) -> SystemStatus {
     let mut status = status.clone();
-    status.instances.iter_mut().for_each(|instance| instance.resident_bytes = 0);
+    status
+        .instances
+        .iter_mut()
+        .for_each(|instance| instance.resident_bytes = 0);
     status
 }

@@ -1,16 +1,22 @@
 //! One module per group of commands.
 
+mod demo;
+mod experiment;
+mod heal;
+mod ledger;
+mod load;
 pub mod supervise;
-pub mod system;
+mod system;
+
+use shaketable_testbed::{Testbed, TestbedError};
 
 use crate::arguments::Command;
 use crate::exit::Exit;
 use crate::terminal;
-use shaketable_testbed::{Testbed, TestbedError};
 
+/// Carries a command out, after healing what an earlier one left behind.
 pub async fn run(command: Command) -> Exit {
-    let result = dispatch(command).await;
-    match result {
+    match dispatch(command).await {
         Ok(exit) => exit,
         Err(error) => {
             terminal::error(&error.to_string());
@@ -20,13 +26,29 @@ pub async fn run(command: Command) -> Exit {
 }
 
 async fn dispatch(command: Command) -> Result<Exit, TestbedError> {
-    let testbed = Testbed::new(system::home()?);
+    let home = system::home()?;
+    let testbed = Testbed::new(home.clone());
+    if matches!(command, Command::Heal) {
+        return heal::all(&home).await;
+    }
+    let left_behind = heal::leftovers(&home).await;
+    if left_behind && matches!(command, Command::Run(_) | Command::Demo(_)) {
+        terminal::error("a fault of an earlier run is still in place; nothing more is broken before it is healed (`shaketable heal`)");
+        return Ok(Exit::Error);
+    }
     match command {
+        Command::Run(arguments) => experiment::run(&home, arguments).await,
+        Command::Demo(arguments) => demo::run(&home, arguments).await,
+        Command::Validate(arguments) => experiment::validate(&arguments),
+        Command::Schema => Ok(experiment::schema()),
         Command::Up(arguments) => system::up(&testbed, arguments).await,
         Command::Down(arguments) => system::down(&testbed, arguments).await,
         Command::Status(arguments) => system::status(&testbed, arguments).await,
         Command::Logs(arguments) => system::logs(&testbed, arguments).await,
         Command::Config(arguments) => system::config(arguments),
-        _ => Ok(Exit::Usage),
+        Command::Load(arguments) => load::run(arguments).await,
+        Command::Ledger(arguments) => ledger::run(&home, &arguments),
+        Command::Heal => heal::all(&home).await,
+        Command::Supervise(arguments) => Ok(supervise::run(arguments)),
     }
 }

@@ -25,9 +25,21 @@ const FORMAT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How the broker logs; to standard output, which the supervisor keeps.
 const LOG4J: &str = include_str!("../../../../kafka/log4j2.yaml");
 /// For a cluster on a small machine: one collector thread, fast start.
-const JVM_FLAGS: &[&str] = &["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.awt.headless=true"];
+const JVM_FLAGS: &[&str] = &[
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Xshare:auto",
+    "-Djava.awt.headless=true",
+];
 /// The image's variables that are not broker properties.
-const NOT_PROPERTIES: &[&str] = &["KAFKA_HEAP_OPTS", "KAFKA_OPTS", "KAFKA_JVM_PERFORMANCE_OPTS", "KAFKA_HOME", "KAFKA_VERSION", "KAFKA_LOG4J_OPTS"];
+const NOT_PROPERTIES: &[&str] = &[
+    "KAFKA_HEAP_OPTS",
+    "KAFKA_OPTS",
+    "KAFKA_JVM_PERFORMANCE_OPTS",
+    "KAFKA_HOME",
+    "KAFKA_VERSION",
+    "KAFKA_LOG4J_OPTS",
+];
 
 pub(super) async fn prepare(
     instance: &Instance,
@@ -36,37 +48,64 @@ pub(super) async fn prepare(
     data: &Path,
     machine: &Machine,
 ) -> Result<Prepared, String> {
-    let node_id = instance
-        .node_id()
-        .ok_or_else(|| format!("service `{}` has no KAFKA_NODE_ID that is a number", instance.service))?;
+    let node_id = instance.node_id().ok_or_else(|| {
+        format!(
+            "service `{}` has no KAFKA_NODE_ID that is a number",
+            instance.service
+        )
+    })?;
     let java = Java::new(machine, home, instance)?;
     let logs = data.join("logs");
     let properties = properties(instance, &logs);
     let listeners = listeners(&properties)?;
-    let client = client_address(&properties)
-        .ok_or_else(|| format!("service `{}` has no KAFKA_ADVERTISED_LISTENERS of the form NAME://host:port", instance.service))?;
+    let client = client_address(&properties).ok_or_else(|| {
+        format!(
+            "service `{}` has no KAFKA_ADVERTISED_LISTENERS of the form NAME://host:port",
+            instance.service
+        )
+    })?;
     let file = data.join("server.properties");
-    let text: String = properties.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
+    let text: String = properties
+        .iter()
+        .map(|(key, value)| format!("{key}={value}\n"))
+        .collect();
     write(&file, &text)?;
     write(&data.join("log4j2.yaml"), LOG4J)?;
     if !logs.join("meta.properties").exists() {
-        let cluster_id = instance.environment.get("CLUSTER_ID").cloned().unwrap_or_else(|| cluster_id_of(&system.name));
+        let cluster_id = instance
+            .environment
+            .get("CLUSTER_ID")
+            .cloned()
+            .unwrap_or_else(|| cluster_id_of(&system.name));
         let checkpoint = bootstrap_checkpoint(&java, home, &file, data, &cluster_id).await?;
-        std::fs::create_dir_all(&logs).map_err(|error| format!("cannot make {}: {error}", logs.display()))?;
+        std::fs::create_dir_all(&logs)
+            .map_err(|error| format!("cannot make {}: {error}", logs.display()))?;
         std::fs::copy(&checkpoint, logs.join("bootstrap.checkpoint"))
             .map_err(|error| format!("cannot copy {}: {error}", checkpoint.display()))?;
         let directory_id = directory_id(&cluster_id, node_id);
         write(
             &logs.join("meta.properties"),
-            &format!("version=1\ncluster.id={cluster_id}\nnode.id={node_id}\ndirectory.id={directory_id}\n"),
+            &format!(
+                "version=1\ncluster.id={cluster_id}\nnode.id={node_id}\ndirectory.id={directory_id}\n"
+            ),
         )?;
     }
     let mut launch = java.launch("kafka.Kafka", &[file.to_string_lossy().into_owned()], data);
-    launch.arguments.insert(0, format!("-Dlog4j2.configurationFile={}", data.join("log4j2.yaml").display()));
+    launch.arguments.insert(
+        0,
+        format!(
+            "-Dlog4j2.configurationFile={}",
+            data.join("log4j2.yaml").display()
+        ),
+    );
     Ok(Prepared {
         launch,
         listens: listeners,
-        probe: Probe::KafkaBroker { address: client, node_id, check: native_check() },
+        probe: Probe::KafkaBroker {
+            address: client,
+            node_id,
+            check: native_check(),
+        },
         data_elsewhere: None,
     })
 }
@@ -77,7 +116,9 @@ fn properties(instance: &Instance, logs: &Path) -> BTreeMap<String, String> {
         .environment
         .iter()
         .filter(|(name, _)| !NOT_PROPERTIES.contains(&name.as_str()))
-        .filter_map(|(name, value)| Some((property_name(name.strip_prefix("KAFKA_")?), value.clone())))
+        .filter_map(|(name, value)| {
+            Some((property_name(name.strip_prefix("KAFKA_")?), value.clone()))
+        })
         .collect();
     if let Some(listeners) = properties.get_mut("listeners") {
         *listeners = listeners
@@ -98,13 +139,17 @@ fn property_name(variable: &str) -> String {
 }
 
 fn listeners(properties: &BTreeMap<String, String>) -> Result<Vec<SocketAddrV4>, String> {
-    let text = properties.get("listeners").ok_or("a Kafka service needs KAFKA_LISTENERS")?;
+    let text = properties
+        .get("listeners")
+        .ok_or("a Kafka service needs KAFKA_LISTENERS")?;
     text.split(',')
         .map(|listener| {
             listener
                 .split_once("://")
                 .and_then(|(_, address)| address.trim().parse().ok())
-                .ok_or_else(|| format!("KAFKA_LISTENERS: `{listener}` is not of the form NAME://host:port"))
+                .ok_or_else(|| {
+                    format!("KAFKA_LISTENERS: `{listener}` is not of the form NAME://host:port")
+                })
         })
         .collect()
 }
@@ -128,13 +173,23 @@ impl Java {
     fn new(machine: &Machine, home: &Home, instance: &Instance) -> Result<Java, String> {
         let program = machine.java.clone()?;
         let jars = machine.kafka_jars.clone()?;
-        let class_path = jars.iter().map(|jar| jar.to_string_lossy()).collect::<Vec<_>>().join(":");
+        let class_path = jars
+            .iter()
+            .map(|jar| jar.to_string_lossy())
+            .collect::<Vec<_>>()
+            .join(":");
         let mut hasher = DefaultHasher::new();
-        std::fs::canonicalize(&program).unwrap_or_else(|_| program.clone()).hash(&mut hasher);
+        std::fs::canonicalize(&program)
+            .unwrap_or_else(|_| program.clone())
+            .hash(&mut hasher);
         class_path.hash(&mut hasher);
         let fingerprint = format!("kafka-{:016x}", hasher.finish());
         let setting = |name: &str| {
-            instance.environment.get(name).into_iter().flat_map(|text| text.split_whitespace().map(str::to_owned))
+            instance
+                .environment
+                .get(name)
+                .into_iter()
+                .flat_map(|text| text.split_whitespace().map(str::to_owned))
         };
         Ok(Java {
             heap: setting("KAFKA_HEAP_OPTS")
@@ -167,12 +222,21 @@ impl Java {
 }
 
 /// The `bootstrap.checkpoint` of this Kafka version, from the cache or made by the format tool.
-async fn bootstrap_checkpoint(java: &Java, home: &Home, properties: &Path, data: &Path, cluster_id: &str) -> Result<PathBuf, String> {
-    let kept = home.cache().join(format!("{}-bootstrap.checkpoint", java.fingerprint));
+async fn bootstrap_checkpoint(
+    java: &Java,
+    home: &Home,
+    properties: &Path,
+    data: &Path,
+    cluster_id: &str,
+) -> Result<PathBuf, String> {
+    let kept = home
+        .cache()
+        .join(format!("{}-bootstrap.checkpoint", java.fingerprint));
     if kept.exists() {
         return Ok(kept);
     }
-    std::fs::create_dir_all(home.cache()).map_err(|error| format!("cannot make {}: {error}", home.cache().display()))?;
+    std::fs::create_dir_all(home.cache())
+        .map_err(|error| format!("cannot make {}: {error}", home.cache().display()))?;
     let scratch = data.join("format");
     let text = std::fs::read_to_string(properties).map_err(|error| error.to_string())?;
     let text: String = text
@@ -185,10 +249,18 @@ async fn bootstrap_checkpoint(java: &Java, home: &Home, properties: &Path, data:
     let file = data.join("format.properties");
     write(&file, &text)?;
     let arguments = ["format", "-t", cluster_id, "-c", &file.to_string_lossy()].map(str::to_owned);
-    run_to_end(&java.launch("kafka.tools.StorageTool", &arguments, data), None, FORMAT_TIMEOUT, "formatting Kafka's data folder").await?;
+    run_to_end(
+        &java.launch("kafka.tools.StorageTool", &arguments, data),
+        None,
+        FORMAT_TIMEOUT,
+        "formatting Kafka's data folder",
+    )
+    .await?;
     let made = scratch.join("bootstrap.checkpoint");
     // Into place by rename: several nodes, and several systems, may do this at the same time.
-    let temporary = home.cache().join(format!("{}-{}.tmp", java.fingerprint, std::process::id()));
+    let temporary = home
+        .cache()
+        .join(format!("{}-{}.tmp", java.fingerprint, std::process::id()));
     std::fs::copy(&made, &temporary)
         .and_then(|_| std::fs::rename(&temporary, &kept))
         .map_err(|error| format!("cannot keep {}: {error}", made.display()))?;
@@ -219,7 +291,11 @@ fn uuid_text(high: u64, low: u64) -> String {
     (0..22)
         .map(|n| {
             let shift = 128 - 6 * (n + 1);
-            let six = if shift >= 0 { bits >> shift } else { bits << -shift };
+            let six = if shift >= 0 {
+                bits >> shift
+            } else {
+                bits << -shift
+            };
             ALPHABET[(six & 63) as usize] as char
         })
         .collect()

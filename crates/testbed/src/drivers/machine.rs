@@ -47,7 +47,11 @@ impl Machine {
                 lacks.push(problem.clone());
             }
         };
-        for service in compose.services.iter().filter(|service| service.replicas > 0) {
+        for service in compose
+            .services
+            .iter()
+            .filter(|service| service.replicas > 0)
+        {
             match service.driver {
                 DriverKind::Kafka => {
                     add(self.java.as_ref().err());
@@ -63,7 +67,10 @@ impl Machine {
                         add(Some(&format!(
                             "program `{program}` of service `{}`: neither beside this executable ({}) nor on PATH; build it with `make build`",
                             service.name,
-                            self.own_folder.as_deref().unwrap_or(Path::new("?")).display()
+                            self.own_folder
+                                .as_deref()
+                                .unwrap_or(Path::new("?"))
+                                .display()
                         )));
                     }
                 }
@@ -95,7 +102,8 @@ fn kafka_jars() -> Result<Vec<PathBuf>, String> {
     jars.retain(|path| path.extension().is_some_and(|extension| extension == "jar"));
     jars.sort();
     let has_broker = jars.iter().any(|path| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("kafka_2."))
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("kafka_2."))
     });
     if has_broker {
         Ok(jars)
@@ -109,7 +117,11 @@ fn kafka_jars() -> Result<Vec<PathBuf>, String> {
 
 /// `SHAKETABLE_CACHE`, else `shaketable` in the user's cache folder; shared between checkouts.
 fn cache_folder() -> PathBuf {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     set("SHAKETABLE_CACHE")
         .or_else(|| set("XDG_CACHE_HOME").map(|folder| folder.join("shaketable")))
         .or_else(|| set("HOME").map(|folder| folder.join(".cache/shaketable")))
@@ -118,14 +130,23 @@ fn cache_folder() -> PathBuf {
 
 fn postgres() -> Result<PathBuf, String> {
     let complete = |folder: &Path| {
-        ["postgres", "initdb", "pg_isready"].iter().all(|name| folder.join(name).is_file())
+        ["postgres", "initdb", "pg_isready"]
+            .iter()
+            .all(|name| folder.join(name).is_file())
     };
     let mut folders: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
-        .map(|entries| entries.flatten().map(|entry| entry.path().join("bin")).collect())
+        .map(|entries| {
+            entries
+                .flatten()
+                .map(|entry| entry.path().join("bin"))
+                .collect()
+        })
         .unwrap_or_default();
     // The newest first: `/usr/lib/postgresql/16/bin` before `/usr/lib/postgresql/9.6/bin`.
     folders.sort_by_key(|folder| {
-        let version = folder.parent().and_then(|v| v.file_name()?.to_str()?.parse::<f64>().ok());
+        let version = folder
+            .parent()
+            .and_then(|v| v.file_name()?.to_str()?.parse::<f64>().ok());
         std::cmp::Reverse(version.map_or(0, |version| (version * 10.0) as u64))
     });
     let path = std::env::var_os("PATH").unwrap_or_default();

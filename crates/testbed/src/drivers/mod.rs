@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::compose::{DriverKind, Healthcheck};
 use crate::home::{Home, SystemFolder};
-use crate::spawn::Launch;
+use crate::spawn::{HelperGroup, Launch};
 use crate::system::{Instance, System};
 
 /// An instance that can be launched, any number of times.
@@ -77,19 +77,26 @@ pub async fn prepare(
     machine: &Machine,
 ) -> Result<Prepared, String> {
     let data = folder.data(&instance.name);
-    std::fs::create_dir_all(&data).map_err(|error| format!("cannot make {}: {error}", data.display()))?;
+    std::fs::create_dir_all(&data)
+        .map_err(|error| format!("cannot make {}: {error}", data.display()))?;
     match instance.driver {
         DriverKind::Kafka => kafka::prepare(instance, system, home, &data, machine).await,
-        DriverKind::Postgres => postgres::prepare(instance, &system.name, folder, &data, machine).await,
+        DriverKind::Postgres => postgres::prepare(instance, &system.name, &data, machine).await,
         DriverKind::Process => process::prepare(instance, &data, machine),
     }
 }
 
 /// Runs a short-lived helper of a driver (format, initdb) to its end. The error holds its output.
-async fn run_to_end(launch: &Launch, stdin: Option<&str>, timeout: Duration, what: &str) -> Result<(), String> {
+async fn run_to_end(
+    launch: &Launch,
+    stdin: Option<&str>,
+    timeout: Duration,
+    what: &str,
+) -> Result<(), String> {
     use std::process::Stdio;
     use tokio::io::AsyncWriteExt;
-    let mut command = crate::spawn::command(launch, None).map_err(|error| format!("{what}: {error}"))?;
+    let mut command =
+        crate::spawn::command(launch, None).map_err(|error| format!("{what}: {error}"))?;
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     if stdin.is_some() {
         command.stdin(Stdio::piped());
@@ -98,8 +105,11 @@ async fn run_to_end(launch: &Launch, stdin: Option<&str>, timeout: Duration, wha
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| format!("{what}: cannot start {}: {error}", launch.program.display()))?;
+    let _group = HelperGroup::of(&child);
     if let (Some(text), Some(mut pipe)) = (stdin, child.stdin.take()) {
-        pipe.write_all(text.as_bytes()).await.map_err(|error| format!("{what}: {error}"))?;
+        pipe.write_all(text.as_bytes())
+            .await
+            .map_err(|error| format!("{what}: {error}"))?;
     }
     let output = tokio::time::timeout(timeout, child.wait_with_output())
         .await

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use super::process::with_base;
 use super::{Machine, Prepared, Probe, native_check, run_to_end};
-use crate::home::SystemFolder;
 use crate::spawn::{Launch, RunAs};
 use crate::system::Instance;
 
@@ -25,13 +24,12 @@ const DEFAULT_PORT: u16 = 5432;
 pub(super) async fn prepare(
     instance: &Instance,
     system: &str,
-    folder: &SystemFolder,
     data: &Path,
     machine: &Machine,
 ) -> Result<Prepared, String> {
     let programs = machine.postgres.clone()?;
     let user = machine.unprivileged.clone()?;
-    let (cluster, data_elsewhere) = cluster_folder(data, system, folder, user.as_ref())?;
+    let (cluster, data_elsewhere) = cluster_folder(data, system, user.as_ref())?;
     let run = |program: &str, arguments: Vec<String>| Launch {
         program: programs.join(program),
         arguments,
@@ -39,37 +37,77 @@ pub(super) async fn prepare(
         folder: cluster.clone(),
         user: user.clone(),
     };
-    let setting = |name: &str| instance.environment.get(name).filter(|value| !value.is_empty());
+    let setting = |name: &str| {
+        instance
+            .environment
+            .get(name)
+            .filter(|value| !value.is_empty())
+    };
     let superuser = setting("POSTGRES_USER").map_or("postgres", String::as_str);
     let database = setting("POSTGRES_DB").map_or(superuser, String::as_str);
 
     if !cluster.join("PG_VERSION").exists() {
         let trust = setting("POSTGRES_HOST_AUTH_METHOD").is_some_and(|method| method == "trust");
-        let Some(password) = setting("POSTGRES_PASSWORD").cloned().or_else(|| trust.then(String::new)) else {
-            return Err(format!("service `{}` has no POSTGRES_PASSWORD; the image demands it too", instance.service));
+        let Some(password) = setting("POSTGRES_PASSWORD")
+            .cloned()
+            .or_else(|| trust.then(String::new))
+        else {
+            return Err(format!(
+                "service `{}` has no POSTGRES_PASSWORD; the image demands it too",
+                instance.service
+            ));
         };
-        let mut arguments: Vec<String> = ["--pgdata", ".", "--encoding", "UTF8", "--locale", "C", "--no-sync", "--username"]
-            .iter()
-            .map(|word| (*word).to_owned())
-            .collect();
+        let mut arguments: Vec<String> = [
+            "--pgdata",
+            ".",
+            "--encoding",
+            "UTF8",
+            "--locale",
+            "C",
+            "--no-sync",
+            "--username",
+        ]
+        .iter()
+        .map(|word| (*word).to_owned())
+        .collect();
         arguments.push(superuser.to_owned());
-        arguments.extend(["--auth-host".to_owned(), if trust { "trust" } else { "scram-sha-256" }.to_owned()]);
+        arguments.extend([
+            "--auth-host".to_owned(),
+            if trust { "trust" } else { "scram-sha-256" }.to_owned(),
+        ]);
         let password_file = cluster.with_file_name("password");
         if !trust {
             // Through a file that only this user can read, never through a command line.
             write_private(&password_file, &format!("{password}\n"), user.as_ref())?;
-            arguments.extend(["--pwfile".to_owned(), password_file.to_string_lossy().into_owned()]);
+            arguments.extend([
+                "--pwfile".to_owned(),
+                password_file.to_string_lossy().into_owned(),
+            ]);
         }
-        arguments.extend(setting("POSTGRES_INITDB_ARGS").into_iter().flat_map(|text| text.split_whitespace().map(str::to_owned)));
+        arguments.extend(
+            setting("POSTGRES_INITDB_ARGS")
+                .into_iter()
+                .flat_map(|text| text.split_whitespace().map(str::to_owned)),
+        );
         let made = run_to_end(&run("initdb", arguments), None, INITDB_TIMEOUT, "initdb").await;
         if !trust {
-            std::fs::remove_file(&password_file).map_err(|error| format!("cannot remove {}: {error}", password_file.display()))?;
+            std::fs::remove_file(&password_file)
+                .map_err(|error| format!("cannot remove {}: {error}", password_file.display()))?;
         }
         made?;
         if database != "postgres" {
-            let single = ["--single", "-D", ".", "postgres"].iter().map(|word| (*word).to_owned()).collect();
+            let single = ["--single", "-D", ".", "postgres"]
+                .iter()
+                .map(|word| (*word).to_owned())
+                .collect();
             let statement = format!("CREATE DATABASE \"{}\"\n", database.replace('"', "\"\""));
-            run_to_end(&run("postgres", single), Some(&statement), INITDB_TIMEOUT, "creating the database").await?;
+            run_to_end(
+                &run("postgres", single),
+                Some(&statement),
+                INITDB_TIMEOUT,
+                "creating the database",
+            )
+            .await?;
         }
     }
 
@@ -86,16 +124,35 @@ pub(super) async fn prepare(
         arguments.extend(["-c".to_owned(), format!("{name}={value}")]);
     }
     // A command of the Compose file is `postgres` with further settings, as for the image.
-    arguments.extend(instance.command.iter().skip_while(|word| *word == "postgres").cloned());
+    arguments.extend(
+        instance
+            .command
+            .iter()
+            .skip_while(|word| *word == "postgres")
+            .cloned(),
+    );
 
-    let ready: Vec<String> = ["-q", "-h", &address.to_string(), "-p", &port.to_string(), "-U", superuser, "-d", database]
-        .iter()
-        .map(|word| (*word).to_owned())
-        .collect();
+    let ready: Vec<String> = [
+        "-q",
+        "-h",
+        &address.to_string(),
+        "-p",
+        &port.to_string(),
+        "-U",
+        superuser,
+        "-d",
+        database,
+    ]
+    .iter()
+    .map(|word| (*word).to_owned())
+    .collect();
     Ok(Prepared {
         launch: run("postgres", arguments),
         listens: vec![SocketAddrV4::new(address, port)],
-        probe: Probe::Program { launch: run("pg_isready", ready), check: native_check() },
+        probe: Probe::Program {
+            launch: run("pg_isready", ready),
+            check: native_check(),
+        },
         data_elsewhere,
     })
 }
@@ -105,7 +162,6 @@ pub(super) async fn prepare(
 fn cluster_folder(
     data: &Path,
     system: &str,
-    folder: &SystemFolder,
     user: Option<&RunAs>,
 ) -> Result<(PathBuf, Option<PathBuf>), String> {
     let inside = data.join("pgdata");
@@ -113,24 +169,33 @@ fn cluster_folder(
         Some(user) if !user.can_enter(data) => {
             use std::hash::{DefaultHasher, Hash, Hasher};
             let mut hasher = DefaultHasher::new();
-            folder.root().hash(&mut hasher);
+            data.hash(&mut hasher);
             let name = format!("shaketable-{system}-{:016x}", hasher.finish());
-            let cluster = std::env::temp_dir().join(name).join("pgdata");
-            // What an earlier instance left there is not this one's: its home folder is new.
-            if !inside.exists() && cluster.exists() {
-                std::fs::remove_dir_all(&cluster).map_err(|error| format!("cannot remove {}: {error}", cluster.display()))?;
+            let outside = std::env::temp_dir().join(name);
+            // What an earlier instance left there is not this one's. The folder must be made anew:
+            // anybody may have put something of that name into the temporary directory.
+            if outside.is_dir() {
+                std::fs::remove_dir_all(&outside)
+                    .map_err(|error| format!("cannot remove {}: {error}", outside.display()))?;
             }
-            std::fs::create_dir_all(&inside).map_err(|error| format!("cannot make {}: {error}", inside.display()))?;
-            (cluster.clone(), Some(cluster))
+            std::fs::create_dir(&outside)
+                .map_err(|error| format!("cannot make {}: {error}", outside.display()))?;
+            (outside.join("pgdata"), Some(outside))
         }
         _ => (inside, None),
     };
-    std::fs::create_dir_all(&cluster).map_err(|error| format!("cannot make {}: {error}", cluster.display()))?;
+    std::fs::create_dir_all(&cluster)
+        .map_err(|error| format!("cannot make {}: {error}", cluster.display()))?;
     std::fs::set_permissions(&cluster, std::fs::Permissions::from_mode(0o700))
         .map_err(|error| format!("cannot close {}: {error}", cluster.display()))?;
     if let Some(user) = user {
-        chown(&cluster, Some(user.uid), Some(user.gid))
-            .map_err(|error| format!("cannot give {} to {}: {error}", cluster.display(), user.name))?;
+        chown(&cluster, Some(user.uid), Some(user.gid)).map_err(|error| {
+            format!(
+                "cannot give {} to {}: {error}",
+                cluster.display(),
+                user.name
+            )
+        })?;
     }
     Ok((cluster, elsewhere))
 }

@@ -8,7 +8,11 @@ use super::{Machine, Prepared, Probe};
 use crate::spawn::{Launch, find_program};
 use crate::system::Instance;
 
-pub(super) fn prepare(instance: &Instance, data: &Path, machine: &Machine) -> Result<Prepared, String> {
+pub(super) fn prepare(
+    instance: &Instance,
+    data: &Path,
+    machine: &Machine,
+) -> Result<Prepared, String> {
     let launch = launch(&instance.command, &instance.environment, data, machine)?;
     let probe = match &instance.healthcheck {
         None => Probe::None,
@@ -38,8 +42,9 @@ fn launch(
     let [program, arguments @ ..] = words else {
         return Err("the command is empty".to_owned());
     };
-    let path = find_program(program, machine.own_folder.as_deref())
-        .ok_or_else(|| format!("program `{program}` is neither beside this executable nor on PATH"))?;
+    let path = find_program(program, machine.own_folder.as_deref()).ok_or_else(|| {
+        format!("program `{program}` is neither beside this executable nor on PATH")
+    })?;
     Ok(Launch {
         program: path,
         arguments: arguments.to_vec(),

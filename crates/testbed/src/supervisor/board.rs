@@ -82,8 +82,10 @@ impl Board {
         let mut instances = self.slots.borrow().clone();
         if with_memory {
             for instance in &mut instances {
-                instance.resident_bytes =
-                    instance.process.as_ref().map_or(0, |process| resident_bytes(process.pid));
+                instance.resident_bytes = instance
+                    .process
+                    .as_ref()
+                    .map_or(0, |process| resident_bytes(process.pid));
             }
         }
         SystemStatus {
@@ -104,7 +106,13 @@ impl Board {
     }
 
     /// Changes one instance, writes the event and the new state, and wakes whoever waits.
-    pub(super) fn change(&self, index: usize, event: &str, detail: serde_json::Value, change: impl FnOnce(&mut InstanceStatus)) {
+    pub(super) fn change(
+        &self,
+        index: usize,
+        event: &str,
+        detail: serde_json::Value,
+        change: impl FnOnce(&mut InstanceStatus),
+    ) {
         change(&mut self.slots.borrow_mut()[index]);
         let name = &self.system.instances[index].name;
         self.record(&json!({ "instance": name, "event": event, "detail": detail }));
@@ -141,17 +149,25 @@ impl Board {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            let there = self.system.instances[index].depends_on.iter().all(|dependency| {
-                self.slots
-                    .borrow()
-                    .iter()
-                    .filter(|slot| slot.service == dependency.service)
-                    .all(|slot| match dependency.condition {
-                        Condition::Started => matches!(slot.state, InstanceState::Running | InstanceState::Completed),
-                        Condition::Healthy => slot.healthy == Some(true),
-                        Condition::CompletedSuccessfully => slot.state == InstanceState::Completed,
-                    })
-            });
+            let there = self.system.instances[index]
+                .depends_on
+                .iter()
+                .all(|dependency| {
+                    self.slots
+                        .borrow()
+                        .iter()
+                        .filter(|slot| slot.service == dependency.service)
+                        .all(|slot| match dependency.condition {
+                            Condition::Started => matches!(
+                                slot.state,
+                                InstanceState::Running | InstanceState::Completed
+                            ),
+                            Condition::Healthy => slot.healthy == Some(true),
+                            Condition::CompletedSuccessfully => {
+                                slot.state == InstanceState::Completed
+                            }
+                        })
+                });
             if there {
                 return;
             }
@@ -161,15 +177,20 @@ impl Board {
 
     fn all_ready(&self) -> bool {
         let slots = self.slots.borrow();
-        self.system.instances.iter().zip(slots.iter()).all(|(instance, slot)| {
-            let has_check = instance.healthcheck.is_some() || instance.driver != DriverKind::Process;
-            match slot.state {
-                InstanceState::Completed => true,
-                InstanceState::Running if instance.one_shot => false,
-                InstanceState::Running => !has_check || slot.healthy == Some(true),
-                _ => false,
-            }
-        })
+        self.system
+            .instances
+            .iter()
+            .zip(slots.iter())
+            .all(|(instance, slot)| {
+                let has_check =
+                    instance.healthcheck.is_some() || instance.driver != DriverKind::Process;
+                match slot.state {
+                    InstanceState::Completed => true,
+                    InstanceState::Running if instance.one_shot => false,
+                    InstanceState::Running => !has_check || slot.healthy == Some(true),
+                    _ => false,
+                }
+            })
     }
 
     /// Indices of instances in the order in which they are to be ended: those that others depend
@@ -181,12 +202,20 @@ impl Board {
         while !left.is_empty() {
             let needed = |index: usize| {
                 left.iter().any(|&other| {
-                    instances[other].depends_on.iter().any(|d| d.service == instances[index].service)
+                    instances[other]
+                        .depends_on
+                        .iter()
+                        .any(|d| d.service == instances[index].service)
                 })
             };
-            let (later, now): (Vec<usize>, Vec<usize>) = left.iter().partition(|&&index| needed(index));
+            let (later, now): (Vec<usize>, Vec<usize>) =
+                left.iter().partition(|&&index| needed(index));
             // A cycle is refused when the file is read; this bounds the loop all the same.
-            let (now, later) = if now.is_empty() { (later, Vec::new()) } else { (now, later) };
+            let (now, later) = if now.is_empty() {
+                (later, Vec::new())
+            } else {
+                (now, later)
+            };
             layers.push(now);
             left = later;
         }
@@ -245,7 +274,11 @@ impl Board {
             return String::new();
         }
         let tail = &lines[lines.len().saturating_sub(LOG_TAIL_LINES)..];
-        format!("\nlast lines of {}:\n  {}", path.display(), tail.join("\n  "))
+        format!(
+            "\nlast lines of {}:\n  {}",
+            path.display(),
+            tail.join("\n  ")
+        )
     }
 }
 

@@ -15,6 +15,7 @@ use crate::compose::{DriverKind, RestartPolicy};
 use crate::control::{InstanceState, SystemPhase};
 use crate::drivers::{Machine, Prepared, Probe, prepare};
 use crate::process::ProcessIdentity;
+use crate::spawn::HelperGroup;
 
 /// Docker's back-off: the first restart comes at once, each further one after twice the wait.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
@@ -25,7 +26,8 @@ const BACKOFF_RESET_AFTER: Duration = Duration::from_secs(10);
 /// The longest wait between looks at a health probe's result when it fails before its time.
 const PROBE_PAUSE_MIN: Duration = Duration::from_millis(50);
 
-type Done = oneshot::Sender<Result<(), String>>;
+/// Where the answer to an order goes.
+pub(super) type Done = oneshot::Sender<Result<(), String>>;
 
 /// What an instance task can be told.
 pub(super) enum Order {
@@ -37,10 +39,22 @@ pub(super) enum Order {
 }
 
 /// The life of one instance, until it is told to stop for good.
-pub(super) async fn run(board: Rc<Board>, machine: Rc<Machine>, index: usize, mut orders: mpsc::Receiver<Order>) {
+pub(super) async fn run(
+    board: Rc<Board>,
+    machine: Rc<Machine>,
+    index: usize,
+    mut orders: mpsc::Receiver<Order>,
+) {
     let instance = board.system.instances[index].clone();
     let ready_to_start = async {
-        let prepared = prepare(&instance, &board.system, &board.home, &board.folder, &machine).await;
+        let prepared = prepare(
+            &instance,
+            &board.system,
+            &board.home,
+            &board.folder,
+            &machine,
+        )
+        .await;
         board.dependencies_of(index).await;
         prepared
     };
@@ -51,14 +65,22 @@ pub(super) async fn run(board: Rc<Board>, machine: Rc<Machine>, index: usize, mu
     let prepared = match prepared {
         Ok(prepared) => prepared,
         Err(reason) => {
-            board.change(index, "not-prepared", json!(reason), |slot| slot.state = InstanceState::Exited);
+            board.change(index, "not-prepared", json!(reason), |slot| {
+                slot.state = InstanceState::Exited
+            });
             board.fail(index, &reason);
             let stop = wait_for_stop(&board, index, &mut orders).await;
             let _ = stop.send(());
             return;
         }
     };
-    let mut life = Life { board, index, prepared, backoff: BACKOFF_FIRST, failures: 0 };
+    let mut life = Life {
+        board,
+        index,
+        prepared,
+        backoff: BACKOFF_FIRST,
+        failures: 0,
+    };
     life.learn();
     while let Some(next) = life.once(&mut orders).await {
         match next {
@@ -101,7 +123,12 @@ struct Life {
 }
 
 impl Life {
-    fn change(&self, event: &str, detail: serde_json::Value, change: impl FnOnce(&mut crate::control::InstanceStatus)) {
+    fn change(
+        &self,
+        event: &str,
+        detail: serde_json::Value,
+        change: impl FnOnce(&mut crate::control::InstanceStatus),
+    ) {
         self.board.change(self.index, event, detail, change);
     }
 
@@ -126,13 +153,19 @@ impl Life {
         let mut child = match self.start() {
             Ok(child) => child,
             Err(reason) => {
-                self.change("not-started", json!(reason), |slot| slot.state = InstanceState::Restarting);
+                self.change("not-started", json!(reason), |slot| {
+                    slot.state = InstanceState::Restarting
+                });
                 self.board.fail(self.index, &reason);
                 return Some(Next::Again(self.next_backoff()));
             }
         };
         let started = Instant::now();
-        let watch = tokio::task::spawn_local(watch_health(self.board.clone(), self.index, self.prepared.probe.clone()));
+        let watch = tokio::task::spawn_local(watch_health(
+            self.board.clone(),
+            self.index,
+            self.prepared.probe.clone(),
+        ));
         let pid = child.id().unwrap_or_default() as i32;
         let mut kill_at: Option<Instant> = None;
         let mut stopping: Option<oneshot::Sender<()>> = None;
@@ -164,17 +197,26 @@ impl Life {
                         let _ = done.send(Ok(()));
                     }
                     Some(Order::Terminate { done }) => {
-                        kill_at = Some(self.ask_to_end(pid));
+                        // PostgreSQL's SIGTERM waits for clients to leave; SIGINT is its fast
+                        // shutdown, and its image's choice.
+                        let signal = match self.board.system.instances[self.index].driver {
+                            DriverKind::Postgres => Signal::SIGINT,
+                            DriverKind::Kafka | DriverKind::Process => Signal::SIGTERM,
+                        };
+                        kill_at = Some(self.ask_to_end(pid, signal));
                         let _ = done.send(Ok(()));
                     }
                     Some(Order::Stop { done }) => {
                         stopping = Some(done);
-                        kill_at = if self.discards_data() {
-                            // Its data goes with it: a graceful end would only cost time.
-                            signal_group(pid, Signal::SIGKILL);
-                            None
-                        } else {
-                            Some(self.ask_to_end(pid))
+                        kill_at = match self.board.system.instances[self.index].driver {
+                            DriverKind::Process => Some(self.ask_to_end(pid, Signal::SIGTERM)),
+                            // Servers' data goes with them, as a container's does: a graceful end
+                            // would only cost time. PostgreSQL takes its children along.
+                            DriverKind::Postgres => Some(self.ask_to_end(pid, Signal::SIGQUIT)),
+                            DriverKind::Kafka => {
+                                signal_group(pid, Signal::SIGKILL);
+                                None
+                            }
                         };
                     }
                     None => return None,
@@ -191,7 +233,7 @@ impl Life {
         let next = self.after_exit(success, started.elapsed());
         let state = match next {
             Next::Again(_) => InstanceState::Restarting,
-            Next::Done if success && self.board.system.instances[self.index].one_shot => InstanceState::Completed,
+            Next::Done if success && self.may_complete() => InstanceState::Completed,
             Next::Held | Next::Done => InstanceState::Exited,
         };
         self.change("exited", json!(exit), |slot| {
@@ -206,7 +248,10 @@ impl Life {
             return None;
         }
         if state == InstanceState::Exited && self.board.is_starting() {
-            self.board.fail(self.index, &format!("it ended with {exit} before the system was ready"));
+            self.board.fail(
+                self.index,
+                &format!("it ended with {exit} before the system was ready"),
+            );
         }
         Some(next)
     }
@@ -216,7 +261,10 @@ impl Life {
             crate::address::check_free(*address)?;
         }
         let launch = &self.prepared.launch;
-        let log = self.board.folder.log(&self.board.system.instances[self.index].name);
+        let log = self
+            .board
+            .folder
+            .log(&self.board.system.instances[self.index].name);
         let command = crate::spawn::command(launch, Some(&log))
             .map_err(|error| format!("cannot write its log {}: {error}", log.display()))?;
         let child = tokio::process::Command::from(command)
@@ -232,20 +280,19 @@ impl Life {
     }
 
     /// Asks the process to end, also when it is paused, and says when patience ends.
-    fn ask_to_end(&self, pid: i32) -> Instant {
-        let instance = &self.board.system.instances[self.index];
-        // PostgreSQL's SIGTERM waits for clients to leave; SIGINT is its fast shutdown, and its image's choice.
-        let signal = if instance.driver == DriverKind::Postgres { Signal::SIGINT } else { Signal::SIGTERM };
+    fn ask_to_end(&self, pid: i32, signal: Signal) -> Instant {
         let _ = kill(Pid::from_raw(pid), signal);
         let _ = kill(Pid::from_raw(pid), Signal::SIGCONT);
         self.change("asked-to-end", json!(signal.as_str()), |_| {});
-        Instant::now() + instance.stop_grace_period
+        Instant::now() + self.board.system.instances[self.index].stop_grace_period
     }
 
-    /// Whether what it keeps is deleted when the system goes down: servers' data is, as a
-    /// container's is.
-    fn discards_data(&self) -> bool {
-        self.board.system.instances[self.index].driver != DriverKind::Process
+    /// Whether ending well is what it is there for: others wait for that, or nothing says that it
+    /// should keep running.
+    fn may_complete(&self) -> bool {
+        let instance = &self.board.system.instances[self.index];
+        instance.one_shot
+            || (instance.driver == DriverKind::Process && instance.healthcheck.is_none())
     }
 
     fn after_exit(&mut self, success: bool, ran_for: Duration) -> Next {
@@ -264,9 +311,15 @@ impl Life {
         let again = match instance.restart {
             RestartPolicy::No => false,
             RestartPolicy::Always => true,
-            RestartPolicy::OnFailure(most) => !success && most.is_none_or(|most| self.failures <= most),
+            RestartPolicy::OnFailure(most) => {
+                !success && most.is_none_or(|most| self.failures <= most)
+            }
         };
-        if again { Next::Again(self.next_backoff()) } else { Next::Done }
+        if again {
+            Next::Again(self.next_backoff())
+        } else {
+            Next::Done
+        }
     }
 
     fn next_backoff(&mut self) -> Duration {
@@ -276,7 +329,10 @@ impl Life {
     }
 
     /// Stays down until it is released; the value is who waits for it to stop for good.
-    async fn wait_for_release(&mut self, orders: &mut mpsc::Receiver<Order>) -> Option<oneshot::Sender<()>> {
+    async fn wait_for_release(
+        &mut self,
+        orders: &mut mpsc::Receiver<Order>,
+    ) -> Option<oneshot::Sender<()>> {
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Release { done } => {
@@ -297,7 +353,11 @@ impl Life {
 }
 
 /// Answers orders while there is no process, until the one to stop for good.
-async fn wait_for_stop(board: &Board, index: usize, orders: &mut mpsc::Receiver<Order>) -> oneshot::Sender<()> {
+async fn wait_for_stop(
+    board: &Board,
+    index: usize,
+    orders: &mut mpsc::Receiver<Order>,
+) -> oneshot::Sender<()> {
     loop {
         match orders.recv().await {
             Some(order) => {
@@ -341,25 +401,52 @@ async fn watch_health(board: Rc<Board>, index: usize, probe: Probe) {
     let mut failures = 0;
     loop {
         let begun = Instant::now();
-        let well = tokio::time::timeout(check.timeout, observe(&probe)).await.unwrap_or(false);
+        let well = tokio::time::timeout(check.timeout, observe(&probe))
+            .await
+            .unwrap_or(false);
         let known = board.slot(index).healthy;
         if well {
             failures = 0;
             if known != Some(true) {
-                board.change(index, "healthy", json!(null), |slot| slot.healthy = Some(true));
+                board.change(index, "healthy", json!(null), |slot| {
+                    slot.healthy = Some(true)
+                });
             }
         } else if known == Some(true) || started.elapsed() >= check.start_period {
             failures += 1;
             if failures >= check.retries && known != Some(false) {
-                board.change(index, "unhealthy", json!(null), |slot| slot.healthy = Some(false));
+                board.change(index, "unhealthy", json!(null), |slot| {
+                    slot.healthy = Some(false)
+                });
+                // The drivers' own probes are patient until the system's time is up.
+                if board.is_starting()
+                    && board.system.instances[index].driver == DriverKind::Process
+                {
+                    board.fail(
+                        index,
+                        &format!(
+                            "its health check failed {failures} times in a row: `{}`",
+                            check.test.join(" ")
+                        ),
+                    );
+                }
             }
         }
         let stopping = board.status(false).phase == SystemPhase::Stopping;
         if stopping {
             return;
         }
-        let interval = if known.is_none() && !well { check.start_interval } else { check.interval };
-        tokio::time::sleep(interval.saturating_sub(begun.elapsed()).max(PROBE_PAUSE_MIN)).await;
+        let interval = if known.is_none() && !well {
+            check.start_interval
+        } else {
+            check.interval
+        };
+        tokio::time::sleep(
+            interval
+                .saturating_sub(begun.elapsed())
+                .max(PROBE_PAUSE_MIN),
+        )
+        .await;
     }
 }
 
@@ -370,14 +457,20 @@ async fn observe(probe: &Probe) -> bool {
             let Ok(command) = crate::spawn::command(launch, None) else {
                 return false;
             };
-            let child = tokio::process::Command::from(command).kill_on_drop(true).spawn();
-            match child {
-                Ok(mut child) => child.wait().await.is_ok_and(|status| status.success()),
-                Err(_) => false,
-            }
+            let child = tokio::process::Command::from(command)
+                .kill_on_drop(true)
+                .spawn();
+            let Ok(mut child) = child else {
+                return false;
+            };
+            let _group = HelperGroup::of(&child);
+            child.wait().await.is_ok_and(|status| status.success())
         }
-        Probe::KafkaBroker { address, node_id, .. } => {
-            let cluster = shaketable_kafka::Cluster::new([address.to_string()], "shaketable-health");
+        Probe::KafkaBroker {
+            address, node_id, ..
+        } => {
+            let cluster =
+                shaketable_kafka::Cluster::new([address.to_string()], "shaketable-health");
             cluster
                 .metadata(Some(&[]))
                 .await

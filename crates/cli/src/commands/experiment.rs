@@ -1,0 +1,251 @@
+//! `run`, `validate`, `schema`: experiments.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use shaketable_document::{Diagnostics, Source};
+use shaketable_engine::{Abort, Live, Progress, RunFolder, RunOptions, RunRecord, Verdict};
+use shaketable_experiment::{Experiment, Provider};
+use shaketable_faults::Parameters;
+use shaketable_testbed::{BringUp, Home, SystemSource, TestbedError};
+
+use crate::arguments::{Format, Run, Validate};
+use crate::exit::Exit;
+use crate::terminal;
+
+/// A document that was read without an error.
+pub struct Document {
+    source: Source,
+    path: PathBuf,
+    experiment: Experiment,
+}
+
+/// Runs every experiment, one after the other; the exit is that of the worst verdict.
+pub async fn run(home: &Home, arguments: Run) -> Result<Exit, TestbedError> {
+    let mut documents = Vec::new();
+    let mut wrong = false;
+    for path in &arguments.experiments {
+        match read(path) {
+            Ok(document) => documents.push(document),
+            Err(message) => {
+                wrong = true;
+                terminal::error(&message);
+            }
+        }
+    }
+    if wrong {
+        return Ok(Exit::Usage);
+    }
+    let abort = abort_on_signals();
+    let mut worst = Exit::Passed;
+    let single = documents.len() == 1;
+    for document in documents {
+        let record = one(home, document, arguments.variant.as_deref(), arguments.name.clone(), &abort).await?;
+        match arguments.format {
+            Format::Text => terminal::data(&shaketable_report::text(&record)),
+            Format::Json if single => {
+                terminal::data(&serde_json::to_string_pretty(&shaketable_report::json(&record)).unwrap_or_default());
+            }
+            // One object a line, so that a program can follow.
+            Format::Json => terminal::data(&shaketable_report::json(&record).to_string()),
+        }
+        let exit = exit_of(&record);
+        if severity(exit) > severity(worst) {
+            worst = exit;
+        }
+        if abort.reason().is_some() {
+            break;
+        }
+    }
+    Ok(worst)
+}
+
+/// Runs one experiment and writes its result and report to its folder.
+pub async fn one(home: &Home, document: Document, variant: Option<&str>, name: Option<String>, abort: &Abort) -> Result<RunRecord, TestbedError> {
+    let system = match &document.experiment.system {
+        None => None,
+        Some(system) => {
+            let folder = document.path.parent().unwrap_or(Path::new("."));
+            let source = SystemSource::new(&folder.join(&system.path), variant)?;
+            Some(BringUp { source, name, owned: true })
+        }
+    };
+    terminal::note(&format!("── {} ({})", document.experiment.title, document.path.display()));
+    let record = shaketable_engine::run(RunOptions {
+        source: document.source,
+        path: document.path,
+        experiment: document.experiment,
+        system,
+        home: home.clone(),
+        abort: abort.clone(),
+        progress: Arc::new(Terminal),
+    })
+    .await;
+    terminal::clear_status();
+    if let Some(folder) = record.folder.as_ref().and_then(|folder| RunFolder::find(home, Some(&folder.to_string_lossy()))) {
+        let result = serde_json::to_string_pretty(&shaketable_report::json(&record)).unwrap_or_default();
+        for (path, text) in [(folder.result(), result), (folder.report(), shaketable_report::text(&record))] {
+            std::fs::write(&path, text).map_err(|source| TestbedError::Io { what: format!("write {}", path.display()), source })?;
+        }
+    }
+    Ok(record)
+}
+
+/// Reads and checks a document; the error is rendered for a person.
+pub fn read(path: &Path) -> Result<Document, String> {
+    let (source, parsed) = parse(path)?;
+    let (experiment, warnings) = parsed.map_err(|problems| problems.render(&source, false))?;
+    if !warnings.is_empty() {
+        terminal::note(&warnings.render(&source, false));
+    }
+    Ok(Document { source, path: path.to_path_buf(), experiment })
+}
+
+type Parsed = Result<(Experiment, Diagnostics), Diagnostics>;
+
+fn parse(path: &Path) -> Result<(Source, Parsed), String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read the experiment {}: {error}", path.display()))?;
+    let source = Source::new(path.display().to_string(), text);
+    let parsed = shaketable_experiment::parse(&source, &shaketable_faults::declarations(), &|name| std::env::var(name).ok());
+    let checked = parsed.and_then(|(experiment, warnings)| {
+        let problems = check_faults(&experiment);
+        if problems.has_errors() { Err(problems) } else { Ok((experiment, warnings)) }
+    });
+    Ok((source, checked))
+}
+
+/// What only the faults themselves know about their parameters.
+fn check_faults(experiment: &Experiment) -> Diagnostics {
+    let mut problems = Diagnostics::new();
+    for activity in &experiment.method {
+        if let Provider::Fault(call) = &activity.provider
+            && let Some(fault) = shaketable_faults::find(&call.fault)
+            && let Err(problem) = fault.check(&Parameters::of(&call.parameters))
+        {
+            problems.error(activity.at, problem);
+        }
+    }
+    problems
+}
+
+pub fn validate(arguments: &Validate) -> Result<Exit, TestbedError> {
+    let mut exit = Exit::Passed;
+    let mut found = Vec::new();
+    for path in &arguments.experiments {
+        match parse(path) {
+            Err(message) => {
+                terminal::error(&message);
+                exit = Exit::Usage;
+            }
+            Ok((source, parsed)) => {
+                let (problems, valid) = match parsed {
+                    Ok((_, warnings)) => (warnings, true),
+                    Err(problems) => (problems, false),
+                };
+                match arguments.format {
+                    Format::Json => found.push(serde_json::json!({
+                        "experiment": path,
+                        "valid": valid,
+                        "problems": problems.to_json(&source),
+                    })),
+                    Format::Text => {
+                        if !problems.is_empty() {
+                            terminal::note(&problems.render(&source, false));
+                        }
+                        if valid {
+                            terminal::data(&format!("{}: valid", path.display()));
+                        }
+                    }
+                }
+                if !valid {
+                    exit = Exit::Usage;
+                }
+            }
+        }
+    }
+    if arguments.format == Format::Json {
+        terminal::data(&serde_json::to_string_pretty(&found).unwrap_or_default());
+    }
+    Ok(exit)
+}
+
+pub fn schema() -> Exit {
+    let schema = shaketable_experiment::schema(&shaketable_faults::declarations());
+    terminal::data(&serde_json::to_string_pretty(&schema).unwrap_or_default());
+    Exit::Passed
+}
+
+/// The exit code of a run.
+pub fn exit_of(record: &RunRecord) -> Exit {
+    match record.verdict {
+        Verdict::Passed => Exit::Passed,
+        Verdict::Deviated => Exit::Deviated,
+        Verdict::Inconclusive => Exit::Inconclusive,
+        Verdict::Aborted => Exit::Aborted,
+        Verdict::Error if record.usage => Exit::Usage,
+        Verdict::Error => Exit::Error,
+    }
+}
+
+/// The order in which several exits give way to each other; the worst is last.
+fn severity(exit: Exit) -> u8 {
+    match exit {
+        Exit::Passed => 0,
+        Exit::Inconclusive => 1,
+        Exit::Deviated => 2,
+        Exit::Aborted => 3,
+        Exit::Usage => 4,
+        Exit::Error => 5,
+    }
+}
+
+/// The first SIGINT, SIGTERM or SIGHUP ends the run in good order, the second one at once.
+pub fn abort_on_signals() -> Abort {
+    use tokio::signal::unix::{SignalKind, signal};
+    let abort = Abort::default();
+    let asked = abort.clone();
+    tokio::spawn(async move {
+        let streams = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
+        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = streams else {
+            terminal::error("cannot listen for signals; Ctrl-C ends the run without healing, the next command heals");
+            return;
+        };
+        for n in 0.. {
+            let name = tokio::select! {
+                _ = interrupt.recv() => "SIGINT",
+                _ = terminate.recv() => "SIGTERM",
+                _ = hangup.recv() => "SIGHUP",
+            };
+            if n == 0 {
+                asked.request(format!("it was interrupted by {name}"));
+                terminal::note(&format!("{name}: healing, accounting, reporting; once more to leave at once"));
+            } else {
+                terminal::note("leaving at once; the next shaketable command heals what is still in place");
+                escape();
+            }
+        }
+    });
+    abort
+}
+
+/// Ends the program now. A system of its own goes down with it; faults elsewhere stay recorded.
+#[allow(clippy::exit)] // the second signal is a demand, and this is the one place that answers it
+fn escape() -> ! {
+    std::process::exit(Exit::Aborted as i32)
+}
+
+/// Tells a run's progress on standard error.
+struct Terminal;
+
+impl Progress for Terminal {
+    fn event(&self, text: &str) {
+        terminal::note(&format!("   {text}"));
+    }
+
+    fn live(&self, live: Live) {
+        terminal::status(&format!(
+            "   {:5.1} s  sent {}  acknowledged {}  failed {}  unanswered {}  in flight {}  settled {}  unwanted {}",
+            live.at_s, live.attempted, live.acknowledged, live.failed, live.indeterminate, live.in_flight, live.settled, live.unwanted
+        ));
+    }
+}

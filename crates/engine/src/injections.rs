@@ -1,0 +1,202 @@
+//! The faults of a run: each lives in a task of its own from its undo record to its recovery.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use shaketable_experiment::FaultCall;
+use shaketable_faults::{Context, Injection, Observed};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::journal::Journal;
+use crate::progress::Progress;
+use crate::record::FaultOutcome;
+
+/// All faults of a run.
+pub struct Injections {
+    context: Context,
+    run: String,
+    system: String,
+    journal: Arc<Journal>,
+    progress: Arc<dyn Progress>,
+    heal: watch::Sender<Heal>,
+    lives: Vec<JoinHandle<FaultOutcome>>,
+}
+
+/// How far healing is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+enum Heal {
+    /// Each fault has its time.
+    Scheduled,
+    /// Those without a time of their own end now.
+    Unscheduled,
+    /// All end now.
+    Now,
+}
+
+impl Injections {
+    /// No faults yet. `system` is the name of the running system.
+    pub fn new(context: Context, run: &str, system: &str, journal: Arc<Journal>, progress: Arc<dyn Progress>) -> Injections {
+        Injections {
+            context,
+            run: run.to_owned(),
+            system: system.to_owned(),
+            journal,
+            progress,
+            heal: watch::channel(Heal::Scheduled).0,
+            lives: Vec::new(),
+        }
+    }
+
+    /// Injects a fault and waits until its effect was, or was not, seen. The fault stays in place.
+    pub async fn inject(&mut self, name: &str, call: &FaultCall) -> Observed {
+        let id = format!("{}-{}", self.run, self.lives.len() + 1);
+        let (confirmed, wait) = tokio::sync::oneshot::channel();
+        let life = Life {
+            context: self.context.clone(),
+            run: self.run.clone(),
+            system: self.system.clone(),
+            id,
+            name: name.to_owned(),
+            call: call.clone(),
+            journal: self.journal.clone(),
+            progress: self.progress.clone(),
+            heal: self.heal.subscribe(),
+        };
+        self.lives.push(tokio::spawn(life.live(confirmed)));
+        wait.await.unwrap_or_else(|_| Observed::Unknown("the fault's task ended".to_owned()))
+    }
+
+    /// Recovers every fault and waits until that was, or was not, seen. Faults with a time of
+    /// their own are given it, unless `now`.
+    pub async fn heal(&mut self, now: bool) -> Vec<FaultOutcome> {
+        self.heal.send_replace(if now { Heal::Now } else { Heal::Unscheduled });
+        let mut outcomes = Vec::new();
+        for life in self.lives.drain(..) {
+            match life.await {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(error) => outcomes.push(FaultOutcome {
+                    name: String::new(),
+                    fault: String::new(),
+                    target: String::new(),
+                    instance: None,
+                    applied_us: None,
+                    confirmed: Observed::Unknown(error.to_string()),
+                    confirmed_us: None,
+                    recovered: Observed::Unknown(error.to_string()),
+                    released_us: None,
+                    recovered_us: None,
+                }),
+            }
+        }
+        outcomes
+    }
+
+    /// Asks every fault to end now, also while [`Injections::heal`] waits for their time.
+    pub fn hurrier(&self) -> impl FnOnce() + use<> {
+        let heal = self.heal.clone();
+        move || {
+            heal.send_replace(Heal::Now);
+        }
+    }
+}
+
+struct Life {
+    context: Context,
+    run: String,
+    system: String,
+    id: String,
+    name: String,
+    call: FaultCall,
+    journal: Arc<Journal>,
+    progress: Arc<dyn Progress>,
+    heal: watch::Receiver<Heal>,
+}
+
+impl Life {
+    async fn live(self, confirmed: tokio::sync::oneshot::Sender<Observed>) -> FaultOutcome {
+        let mut outcome = FaultOutcome {
+            name: self.name.clone(),
+            fault: self.call.fault.clone(),
+            target: self.call.target.to_string(),
+            instance: None,
+            applied_us: None,
+            confirmed: Observed::No("it was not applied".to_owned()),
+            confirmed_us: None,
+            recovered: Observed::Yes("it was not applied".to_owned()),
+            released_us: None,
+            recovered_us: None,
+        };
+        let prepared = Injection::prepare(&self.context, &self.run, &self.id, &self.system, &self.call).await;
+        let mut injection = match prepared {
+            Ok(injection) => injection,
+            Err(error) => {
+                outcome.confirmed = Observed::No(format!("it was not applied: {error}"));
+                self.journal.write("fault-not-applied", json!({ "fault": self.id, "reason": error.to_string() }));
+                self.progress.event(&format!("fault `{}` was not applied: {error}", self.name));
+                let _ = confirmed.send(outcome.confirmed.clone());
+                return outcome;
+            }
+        };
+        outcome.instance = Some(injection.record().hit.instance.clone());
+        outcome.recovered = Observed::Unknown("not looked at yet".to_owned());
+        let begun = Instant::now();
+        outcome.applied_us = Some(self.journal.now_us());
+        self.journal.write("fault-applying", json!({ "fault": self.id, "record": injection.record() }));
+        self.progress.event(&format!("inject: {} {} ({})", self.call.fault, self.call.target, injection.describe()));
+        let deadline = injection.lasts().map(|lasts| begun + lasts);
+        match injection.apply().await {
+            Ok(()) => {
+                let seen = tokio::select! {
+                    seen = injection.confirm() => seen,
+                    () = time_is_up(deadline, self.heal.clone()) => {
+                        Observed::No("its effect was not seen while it was in place".to_owned())
+                    }
+                };
+                outcome.confirmed = seen;
+            }
+            Err(error) => outcome.confirmed = Observed::Unknown(format!("it may not have been applied: {error}")),
+        }
+        if outcome.confirmed.is_yes() {
+            outcome.confirmed_us = Some(self.journal.now_us());
+        }
+        self.journal.write("fault-confirmed", json!({ "fault": self.id, "observed": outcome.confirmed }));
+        self.progress.event(&format!("observe: {}", outcome.confirmed.detail()));
+        let _ = confirmed.send(outcome.confirmed.clone());
+
+        time_is_up(deadline, self.heal.clone()).await;
+        outcome.released_us = Some(self.journal.now_us());
+        self.journal.write("fault-recovering", json!({ "fault": self.id }));
+        self.progress.event(&format!("heal: undoing {} {}", self.call.fault, self.call.target));
+        outcome.recovered = injection.recover().await;
+        if outcome.recovered.is_yes() {
+            outcome.recovered_us = Some(self.journal.now_us());
+        }
+        self.journal.write("fault-recovered", json!({ "fault": self.id, "observed": outcome.recovered }));
+        self.progress.event(&format!("heal: {}", outcome.recovered.detail()));
+        outcome
+    }
+}
+
+/// Resolves when a fault has had its time, or is not to wait for it.
+async fn time_is_up(deadline: Option<Instant>, mut heal: watch::Receiver<Heal>) {
+    let scheduled = async {
+        match deadline {
+            Some(deadline) => tokio::time::sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    };
+    let least = if deadline.is_some() { Heal::Now } else { Heal::Unscheduled };
+    let asked = async {
+        if heal.wait_for(|asked| *asked >= least).await.is_err() {
+            // The run has gone without asking: heal all the same.
+            tokio::time::sleep(Duration::ZERO).await;
+        }
+    };
+    tokio::select! {
+        () = scheduled => {}
+        () = asked => {}
+    }
+}

@@ -1,0 +1,158 @@
+//! Preflight: everything that can be known to be impossible is said before anything is broken.
+//!
+//! Targets are resolved once (and again at the moment of injection), stages are opened, which takes
+//! their baseline, the workload's address is connected to. A refusal costs nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shaketable_document::{Diagnostics, Source};
+use shaketable_experiment::{Activity, Experiment, Provider, Target};
+use shaketable_faults::FaultError;
+use shaketable_load::{HttpDriver, HttpWorkload};
+use shaketable_testbed::SystemStatus;
+
+use crate::probes::without_user;
+use crate::stages::{StageError, StageReader};
+
+/// The longest wait for the workload's address to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What preflight made ready.
+pub struct Ready {
+    /// The load, if there is any.
+    pub driver: Option<HttpDriver>,
+    /// The stages, each with its baseline.
+    pub readers: Arc<Vec<StageReader>>,
+    /// What each fault would hit now, in words.
+    pub targets: Vec<String>,
+}
+
+/// Why the run cannot begin.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The document is wrong; rendered with line and column.
+    Document(String),
+    /// The system or the machine does not do its part.
+    System(Vec<String>),
+}
+
+/// Checks a plan whose addresses are resolved against the running system.
+pub async fn check(experiment: &Experiment, source: &Source, status: Option<&SystemStatus>) -> Result<Ready, Refusal> {
+    let mut document = Diagnostics::new();
+    let mut system = Vec::new();
+
+    let driver = match &experiment.workload {
+        None => None,
+        Some(workload) => {
+            let http = HttpWorkload {
+                method: workload.http.method.clone(),
+                url: workload.http.url.clone(),
+                headers: workload.http.headers.clone(),
+                json: workload.http.json.clone(),
+                rate_per_s: workload.rate,
+                timeout: workload.timeout,
+                identity: workload.identity.clone(),
+                max_in_flight: workload.max_in_flight,
+            };
+            if let Err(reason) = connect(&workload.http.url).await {
+                system.push(format!("workload `{}`: {reason}", workload.name));
+            }
+            match HttpDriver::new(http) {
+                Ok(driver) => Some(driver),
+                Err(problems) => {
+                    for problem in problems {
+                        document.error(workload.at, format!("workload `{}`: {problem}", workload.name));
+                    }
+                    None
+                }
+            }
+        }
+    };
+
+    let bootstrap = status.map(SystemStatus::bootstrap_servers).unwrap_or_default();
+    let mut readers = Vec::new();
+    for stage in experiment.ledger.iter().flat_map(|ledger| &ledger.stages) {
+        match StageReader::open(stage, &bootstrap).await {
+            Ok(reader) => readers.push(reader),
+            Err(StageError::Document(reason)) => {
+                document.error(stage.at, format!("stage `{}`: {reason}", stage.name));
+            }
+            Err(StageError::System(reason)) => system.push(format!("stage `{}` cannot be read: {reason}", stage.name)),
+        }
+    }
+
+    let mut targets = Vec::new();
+    for activity in &experiment.method {
+        if let Provider::Fault(call) = &activity.provider {
+            match target(activity, &call.target, status).await {
+                Ok(hit) => targets.push(format!("{} would hit {hit}, {} now", call.fault, call.target)),
+                Err(Refused::Document(reason)) => {
+                    document.error(call.target_at, reason);
+                }
+                Err(Refused::System(reason)) => system.push(reason),
+            }
+        }
+    }
+
+    if document.has_errors() {
+        document.sort();
+        return Err(Refusal::Document(document.render(source, false)));
+    }
+    if !system.is_empty() {
+        return Err(Refusal::System(system));
+    }
+    Ok(Ready { driver, readers: Arc::new(readers), targets })
+}
+
+enum Refused {
+    Document(String),
+    System(String),
+}
+
+async fn target(activity: &Activity, target: &Target, status: Option<&SystemStatus>) -> Result<String, Refused> {
+    let Some(status) = status else {
+        return Err(Refused::Document(format!(
+            "`{}` needs a process to hit: the experiment names no `system`",
+            activity.name
+        )));
+    };
+    if let Target::Service(name) = target
+        && status.instances_of(name).next().is_none()
+    {
+        return Err(Refused::Document(format!(
+            "system `{}` has no service `{name}`; it has {}",
+            status.name,
+            status.services().join(", ")
+        )));
+    }
+    if let Target::LeaderOf { topic, partition } = target
+        && !status.bootstrap_servers().is_empty()
+    {
+        let metadata = shaketable_faults::target::cluster_of(status).metadata(Some(&[topic])).await;
+        let found = metadata.as_ref().map(|metadata| metadata.topic(topic).and_then(|topic| topic.partition(*partition)));
+        if let Ok(Err(error @ (shaketable_kafka::Error::UnknownTopic { .. } | shaketable_kafka::Error::UnknownPartition { .. }))) = found {
+            return Err(Refused::Document(error.to_string()));
+        }
+    }
+    match shaketable_faults::target::resolve(target, status).await {
+        Ok(hit) => Ok(hit.instance),
+        Err(error @ FaultError::Target { .. }) if status.bootstrap_servers().is_empty() => Err(Refused::Document(error.to_string())),
+        Err(error) => Err(Refused::System(error.to_string())),
+    }
+}
+
+/// Whether something listens where the workload is to go.
+async fn connect(url: &str) -> Result<(), String> {
+    let Some(authority) = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next()) else {
+        return Ok(()); // the driver says what is wrong with the URL
+    };
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let address = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
+    let shown = without_user(url);
+    match tokio::time::timeout(CONNECT_TIMEOUT, tokio::net::TcpStream::connect(&address)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(format!("nothing can be reached at {address} ({error}); check the address in {shown} and that the service is up")),
+        Err(_) => Err(format!("{address} did not accept a connection within {} s ({shown})", CONNECT_TIMEOUT.as_secs())),
+    }
+}

@@ -1,0 +1,92 @@
+//! Steady state: the hypothesis must hold before anything is broken, or the method never runs.
+//!
+//! With a workload this is asked of the orders of the warm-up: all of them are followed to their
+//! end, and the same ledger that decides at the end decides here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shaketable_experiment::{Experiment, Provider};
+use shaketable_ledger::{Attempt, Facts, Ledger};
+use shaketable_load::RunningLoad;
+
+use crate::accounting::{all_ended, facts};
+use crate::journal::Journal;
+use crate::probes::{ask, judge};
+use crate::record::{ProbeOutcome, When};
+use crate::stages::{Sampler, StageReader, ending_stages};
+
+/// Between two looks at whether the warm-up's messages have all ended.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Waits for the warm-up and asks the hypothesis. The error says why the system is not steady.
+pub async fn reach(
+    experiment: &Experiment,
+    load: Option<&RunningLoad>,
+    readers: &Arc<Vec<StageReader>>,
+    sampler: &Sampler,
+    journal: &Arc<Journal>,
+) -> Result<Vec<ProbeOutcome>, (Vec<ProbeOutcome>, String)> {
+    let ledger = match load {
+        None => None,
+        Some(load) => {
+            let until_us = journal.now_us() + experiment.warm_up.as_micros() as u64;
+            tokio::time::sleep(experiment.warm_up).await;
+            let first = |load: &RunningLoad| -> Vec<Attempt> {
+                load.snapshot().into_iter().filter(|attempt| attempt.intended_us <= until_us).collect()
+            };
+            let ending = ending_stages(readers);
+            let deadline = tokio::time::Instant::now() + experiment.steady_timeout;
+            let mut attempts = first(load);
+            while !all_ended(&attempts, sampler.seen(), &ending) && tokio::time::Instant::now() < deadline {
+                tokio::time::sleep(LOOK_INTERVAL).await;
+                attempts = first(load);
+            }
+            let ledger = Ledger::balance(&of_these(facts(attempts, readers, sampler, journal).await));
+            if ledger.counts().acknowledged == 0 {
+                let counts = ledger.counts();
+                let reason = format!(
+                    "of {} attempts in the warm-up none was acknowledged ({} failed, {} without an answer)",
+                    counts.attempted, counts.failed, counts.indeterminate
+                );
+                return Err((Vec::new(), reason));
+            }
+            Some(ledger)
+        }
+    };
+    let outcomes = ask_hypothesis(experiment, ledger.as_ref(), When::Before).await;
+    let unmet: Vec<String> = outcomes
+        .iter()
+        .filter(|outcome| !outcome.holds.is_yes())
+        .map(|outcome| format!("`{}`: {}", outcome.name, outcome.holds.detail()))
+        .collect();
+    if unmet.is_empty() { Ok(outcomes) } else { Err((outcomes, unmet.join("; "))) }
+}
+
+/// Asks every probe of the hypothesis.
+pub async fn ask_hypothesis(experiment: &Experiment, ledger: Option<&Ledger>, when: When) -> Vec<ProbeOutcome> {
+    let mut outcomes = Vec::new();
+    for probe in experiment.hypothesis.iter().flat_map(|hypothesis| &hypothesis.probes) {
+        // A plain experiment has no load to be accounted for.
+        let ledger = ledger.filter(|_| matches!(probe.provider, Provider::Ledger { .. }));
+        let output = ask(&probe.provider, ledger).await;
+        let holds = judge(&output, probe.tolerance.as_ref());
+        outcomes.push(ProbeOutcome {
+            name: probe.name.clone(),
+            when,
+            output: output.unwrap_or(serde_json::Value::Null),
+            holds,
+        });
+    }
+    outcomes
+}
+
+/// Leaves out the sightings of messages that came after the ones in question.
+fn of_these(mut facts: Facts) -> Facts {
+    let wanted: std::collections::HashSet<String> =
+        facts.attempts.iter().filter_map(|attempt| attempt.outcome.identity().map(str::to_owned)).collect();
+    for stage in &mut facts.stages {
+        stage.sightings.retain(|sighting| wanted.contains(&sighting.identity));
+    }
+    facts
+}

@@ -1,0 +1,129 @@
+//! The report in the terminal.
+
+use std::fmt::Write;
+
+use shaketable_engine::record::When;
+use shaketable_engine::{RunRecord, Verdict};
+
+use crate::ledger::{equations, findings, stages};
+
+/// The whole report of a run.
+pub fn text(record: &RunRecord) -> String {
+    let mut out = String::new();
+    let variant = record.variant.as_ref().map_or_else(String::new, |variant| format!(", variant {variant}"));
+    let _ = writeln!(out, "── {} ({}{variant})", record.title, record.experiment.display());
+    let _ = writeln!(out, "verdict: {}", record.verdict.to_string().to_uppercase());
+    for reason in &record.reasons {
+        let _ = writeln!(out, "  because {}", reason.trim_end().replace('\n', "\n  "));
+    }
+    if let Some(ledger) = &record.ledger {
+        let _ = writeln!(out, "\nledger");
+        out.push_str(&equations(ledger));
+        out.push_str(&stages(ledger));
+    }
+    if !record.timeline.is_empty() {
+        let _ = writeln!(out, "\ntimeline");
+        for event in &record.timeline {
+            let _ = writeln!(out, "  {:>8.3} s  {}", event.at_us as f64 / 1e6, event.what);
+        }
+    }
+    out.push_str(&measures(record));
+    out.push_str(&hypothesis(record));
+    if let Some(ledger) = &record.ledger {
+        out.push_str(&findings(ledger, &record.noun));
+    }
+    if let Some(folder) = &record.folder {
+        let _ = writeln!(out, "\n{:.1} s in all; journal and facts in {}", record.duration.as_secs_f64(), folder.display());
+    }
+    out
+}
+
+fn measures(record: &RunRecord) -> String {
+    let mut out = String::new();
+    if let Some(recovery) = &record.recovery {
+        let seconds = |value: Option<f64>| value.map_or_else(|| "not seen".to_owned(), |value| format!("{value:.1} s"));
+        let _ = writeln!(
+            out,
+            "\navailability: longest gap {:.1} s, unavailable {:.1} s in all; fault → first error {}, fault → steady {}, healed → steady {}, drain {}",
+            recovery.longest_gap_s,
+            recovery.unavailable_s,
+            seconds(recovery.time_to_detect_s),
+            seconds(recovery.mttr_fault_s),
+            seconds(recovery.mttr_heal_s),
+            seconds(record.drain_s),
+        );
+    }
+    if let Some(latency) = &record.latency {
+        let ms = |us: u64| us as f64 / 1e3;
+        let p = &latency.from_intended;
+        let _ = writeln!(
+            out,
+            "latency from the intended time: p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, max {:.1} ms",
+            ms(p.p50_us),
+            ms(p.p90_us),
+            ms(p.p99_us),
+            ms(p.max_us)
+        );
+    }
+    out
+}
+
+fn hypothesis(record: &RunRecord) -> String {
+    use shaketable_faults::Observed;
+    let mut out = String::new();
+    for when in [When::Before, When::After] {
+        let probes: Vec<_> = record.probes.iter().filter(|probe| probe.when == when).collect();
+        if probes.is_empty() {
+            continue;
+        }
+        let _ = writeln!(out, "\nhypothesis {}", if when == When::Before { "before" } else { "after" });
+        for probe in probes {
+            let mark = match probe.holds {
+                Observed::Yes(_) => "holds  ",
+                Observed::No(_) => "FAILS  ",
+                Observed::Unknown(_) => "UNKNOWN",
+            };
+            let _ = writeln!(out, "  {mark} {}: {}", probe.name, probe.holds.detail());
+        }
+    }
+    out
+}
+
+/// Several runs beside each other: experiment, variant, verdict, what was expected, and the
+/// ledger's integers.
+pub fn comparison(runs: &[(&RunRecord, Option<Verdict>)]) -> String {
+    let mut rows = vec![
+        ["experiment", "variant", "verdict", "expected", "attempted", "acknowledged", "failed", "indeterminate", "settled", "unwanted", "stuck", "lost"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for (record, expected) in runs {
+        let mut row = vec![
+            record.experiment.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            record.variant.clone().unwrap_or_else(|| "-".to_owned()),
+            record.verdict.to_string(),
+            expected.map_or_else(|| "-".to_owned(), |expected| expected.to_string()),
+        ];
+        match record.ledger.as_ref().map(shaketable_ledger::Ledger::counts) {
+            Some(c) => row.extend(
+                [c.attempted, c.acknowledged, c.failed, c.indeterminate, c.settled, c.unwanted, c.stuck, c.lost].map(|n| n.to_string()),
+            ),
+            None => row.extend(std::iter::repeat_n("-".to_owned(), 8)),
+        }
+        rows.push(row);
+    }
+    let widths: Vec<usize> = (0..rows[0].len())
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .collect();
+    let mut out = String::new();
+    for row in &rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(column, (cell, width))| if column < 4 { format!("{cell:width$}") } else { format!("{cell:>width$}") })
+            .collect();
+        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
+    }
+    out
+}
