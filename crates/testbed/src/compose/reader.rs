@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shaketable_document::{Data, Diagnostics, Node, Span};
+use shaketable_document::{Data, Diagnostics, Node, Severity, Span};
 
 use super::words::split_words;
 use super::{Compose, DriverKind, RestartPolicy, STOP_GRACE_PERIOD, Service, system_name};
@@ -46,6 +46,13 @@ impl<'a> Reader<'a> {
 
     pub(super) fn error(&mut self, span: Span, message: impl Into<String>) {
         self.diagnostics.error(span, message);
+    }
+
+    fn error_count(&self) -> usize {
+        self.diagnostics
+            .iter()
+            .filter(|one| one.severity == Severity::Error)
+            .count()
     }
 
     fn warn_once(&mut self, span: Span, key: &str) {
@@ -160,15 +167,17 @@ impl<'a> Reader<'a> {
             stop_grace_period: STOP_GRACE_PERIOD,
         };
         let mut driver = None;
-        let mut image_refused = false;
+        // Whether a complaint about what it runs has been made already.
+        let mut complained = false;
         let mut entrypoint = Vec::new();
         for entry in entries {
             let value = &entry.value;
+            let errors = self.error_count();
             match entry.key.as_str() {
                 "image" => {
-                    let found = self.text(value).map(|image| self.driver_of_image(&image, value.span));
-                    driver = driver.or(found.and_then(Result::ok).flatten());
-                    image_refused = !matches!(found, Some(Ok(_)));
+                    if let Some(image) = self.text(value) {
+                        driver = driver.or(self.driver_of_image(&image, value.span));
+                    }
                 }
                 "x-shaketable" => driver = self.own_keys(value).or(driver),
                 "command" => service.command = self.words(value, "command"),
@@ -196,20 +205,23 @@ impl<'a> Reader<'a> {
                     format!("service key `{key}` is not supported by the testbed and would change how `{name}` behaves"),
                 ),
             }
+            let says_what_runs = ["image", "x-shaketable", "command", "entrypoint"];
+            complained |=
+                says_what_runs.contains(&entry.key.as_str()) && self.error_count() > errors;
         }
         if let Some(driver) = driver {
             service.driver = driver;
         }
         entrypoint.append(&mut service.command);
         service.command = entrypoint;
-        if service.driver == DriverKind::Process && service.command.is_empty() && !image_refused {
+        if service.driver == DriverKind::Process && service.command.is_empty() && !complained {
             self.error(at, format!("service `{name}` has no `command`: the testbed cannot know what its image would run"));
         }
         Some(service)
     }
 
-    /// The driver of an image that is one of the known servers; an error when it is known to have none.
-    fn driver_of_image(&mut self, image: &str, at: Span) -> Result<Option<DriverKind>, ()> {
+    /// The driver of an image that is one of the known servers.
+    fn driver_of_image(&mut self, image: &str, at: Span) -> Option<DriverKind> {
         let repository = image
             .rsplit_once(':')
             .map_or(image, |(repository, _)| repository);
@@ -217,16 +229,16 @@ impl<'a> Reader<'a> {
             .trim_start_matches("docker.io/")
             .trim_start_matches("library/")
         {
-            "apache/kafka" | "apache/kafka-native" => Ok(Some(DriverKind::Kafka)),
-            "postgres" => Ok(Some(DriverKind::Postgres)),
+            "apache/kafka" | "apache/kafka-native" => Some(DriverKind::Kafka),
+            "postgres" => Some(DriverKind::Postgres),
             "redis" | "prom/prometheus" => {
                 self.error(
                     at,
                     format!("image `{image}` has no driver in this version of the testbed"),
                 );
-                Err(())
+                None
             }
-            _ => Ok(None),
+            _ => None,
         }
     }
 
