@@ -57,6 +57,7 @@ pub enum Format {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
 pub struct Run {
     /// Experiment documents (YAML or JSON)
     #[arg(required = true, value_name = "EXPERIMENT")]

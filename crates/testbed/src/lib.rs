@@ -29,6 +29,7 @@ pub mod error;
 pub mod home;
 pub mod interpolation;
 pub mod process;
+mod source;
 pub mod spawn;
 pub mod supervisor;
 pub mod system;
