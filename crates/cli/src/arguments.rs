@@ -207,17 +207,22 @@ pub struct Supervise {
 
 fn scalar(text: &str) -> shaketable_document::Node {
     shaketable_document::Node {
-        span: shaketable_document::Span { start: 0, end: text.len() },
+        span: shaketable_document::Span {
+            start: 0,
+            end: text.len(),
+        },
         data: shaketable_document::Data::Text(text.to_owned()),
     }
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {
-    shaketable_document::rate(&scalar(text)).ok_or_else(|| "a rate is such as 50/s or 3000/m".to_owned())
+    shaketable_document::rate(&scalar(text))
+        .ok_or_else(|| "a rate is such as 50/s or 3000/m".to_owned())
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
-    shaketable_document::duration(&scalar(text)).ok_or_else(|| "a duration is such as 30s, 1m30s or 250ms".to_owned())
+    shaketable_document::duration(&scalar(text))
+        .ok_or_else(|| "a duration is such as 30s, 1m30s or 250ms".to_owned())
 }
 
 fn parse_json(text: &str) -> Result<serde_json::Value, String> {

@@ -30,6 +30,10 @@ impl From<Exit> for std::process::ExitCode {
 
 impl From<&TestbedError> for Exit {
     fn from(error: &TestbedError) -> Self {
-        if error.is_usage() { Exit::Usage } else { Exit::Error }
+        if error.is_usage() {
+            Exit::Usage
+        } else {
+            Exit::Error
+        }
     }
 }

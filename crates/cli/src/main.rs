@@ -18,7 +18,11 @@ fn main() -> std::process::ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are asked for; anything else is a wrong command line.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Passed };
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Passed
+            };
             let _ = error.print();
             return exit.into();
         }
@@ -27,7 +31,10 @@ fn main() -> std::process::ExitCode {
     if let Command::Supervise(supervise) = arguments.command {
         return commands::supervise::run(supervise).into();
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             terminal::error(&format!("cannot start: {error}"));

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use shaketable_testbed::SystemPhase;
 use support::{
     Bench, DEVIATED, INCONCLUSIVE, Outcome, PASSED, USAGE, events, eventually, in_order,
 };
@@ -18,11 +19,13 @@ const ERROR: i32 = 5;
 const SHOP: &str = r#"
 services:
   web:
-    command: [sh, -c, "trap 'ls HERE/home/faults > HERE/asked-to-end; exit 0' TERM; while :; do sleep 0.1; done"]
+    command: [sh, -c, "trap 'ls HERE/home/faults >> HERE/asked-to-end; exit 0' TERM; while :; do sleep 0.1; done"]
     restart: unless-stopped
   beside:
     command: [sleep, "1000"]
 "#;
+
+const FAULTS: [&str; 3] = ["process-kill", "process-restart", "process-pause"];
 
 /// A bench with the shop's Compose file in it.
 fn bench() -> Bench {
@@ -106,7 +109,7 @@ fn record(bench: &Bench) -> (PathBuf, Value) {
 /// Fails unless nothing of any fault is left and the shop, which is up, is as at its beginning.
 #[track_caller]
 fn assert_well(bench: &Bench) {
-    assert_eq!(bench.fault_records(), [PathBuf::new(); 0]);
+    assert!(bench.fault_records().is_empty());
     let web = bench.instance("shop", "web");
     assert!(!web.held, "{web:?}");
     let process = web.process.expect("it runs");
@@ -126,9 +129,9 @@ fn every_fault_is_applied_confirmed_recovered_and_told() {
     let bench = bench();
     up(&bench);
     let faults = [
-        fault("process-kill", json!({ "restart-after": "300ms" })),
-        fault("process-restart", json!({ "restart-after": "300ms" })),
-        fault("process-pause", json!({ "resume-after": "300ms" })),
+        fault("process-kill", json!({ "restart-after": "2s" })),
+        fault("process-restart", json!({ "restart-after": "2s" })),
+        fault("process-pause", json!({ "resume-after": "2s" })),
         // Without a time of its own it ends with the method.
         fault("process-pause", json!({})),
     ];
@@ -213,14 +216,7 @@ fn every_fault_is_applied_confirmed_recovered_and_told() {
 #[test]
 fn the_undo_record_is_there_before_the_fault_is_felt() {
     let bench = bench();
-    let file = experiment(
-        &bench,
-        &[fault(
-            "process-restart",
-            json!({ "restart-after": "100ms" }),
-        )],
-        json!({}),
-    );
+    let file = experiment(&bench, &[fault("process-restart", json!({}))], json!({}));
     let result = run_json(&bench, &file).expect(PASSED, &[]).json();
     let run = PathBuf::from(result["run"].as_str().unwrap());
     let id = run.file_name().unwrap().to_str().unwrap();
@@ -229,6 +225,29 @@ fn the_undo_record_is_there_before_the_fault_is_felt() {
     // The run brought the system up itself.
     assert!(result["ready_after_s"].is_f64());
     assert_eq!(bench.alive(), [0; 0]);
+}
+
+#[test]
+fn a_fault_whose_undo_record_cannot_be_written_is_not_applied() {
+    let bench = bench();
+    up(&bench);
+    let before = bench.instance("shop", "web").process;
+    let faults = bench.home().join("faults");
+    let spoil = process("spoil the folder", &["touch", faults.to_str().unwrap()]);
+    let file = experiment(
+        &bench,
+        &[spoil, fault("process-kill", json!({}))],
+        json!({}),
+    );
+    let result = run_json(&bench, &file)
+        .expect(
+            INCONCLUSIVE,
+            &["it was not applied: undo record", "home/faults"],
+        )
+        .json();
+    assert_eq!(result["faults"][0]["applied_at"], json!(null));
+    let web = bench.instance("shop", "web");
+    assert_eq!((web.process, web.held), (before, false));
 }
 
 #[test]
@@ -290,8 +309,32 @@ fn a_fault_that_hits_nothing_is_inconclusive_and_leaves_nothing() {
         assert_eq!(result["faults"][0]["confirmed"], false);
         assert_eq!(result["faults"][0]["recovered"], true);
         assert_well(&bench);
-        assert_eq!(bench.instance("shop", "web").process, before);
+        // What is to be killed and was not is ended in healing: nothing half dead is left.
+        let after = bench.instance("shop", "web").process;
+        assert_eq!(after == before, name == "noop");
     }
+}
+
+#[test]
+fn a_restart_is_over_only_when_the_old_process_has_ended() {
+    let bench = Bench::new();
+    bench.write(
+        "shop/compose.yaml",
+        r#"
+services:
+  web:
+    command: [sh, -c, "trap 'sleep 1; exit 0' TERM; touch HERE/deaf; while :; do sleep 0.1; done"]
+    healthcheck: { test: test -e HERE/deaf, start_interval: 50ms, start_period: 30s }
+"#,
+    );
+    up(&bench);
+    let before = bench.instance("shop", "web").process.unwrap();
+    let restart = fault("process-restart", json!({ "restart-after": "100ms" }));
+    let file = experiment(&bench, &[restart], json!({}));
+    let result = run_json(&bench, &file).expect(INCONCLUSIVE, &[]).json();
+    assert_eq!(result["faults"][0]["recovered"], true);
+    assert!(!before.is_alive());
+    assert_well(&bench);
 }
 
 #[test]
@@ -373,31 +416,37 @@ fn an_interrupt_before_the_system_is_ready_takes_it_down() {
 
 #[test]
 fn a_killed_run_takes_its_own_system_with_it() {
-    let bench = bench();
-    let pause = lasting(fault("process-pause", json!({})));
-    let file = experiment(&bench, &[pause], json!({}));
-    let mut run = bench.start(&["run", &file]);
-    run.await_event("fault-confirmed");
-    assert_eq!(bench.alive().len(), 3);
-    run.signal(Signal::SIGKILL);
-    assert_eq!(run.finish().code, None);
-    // Without waiting: the system may be on its way down at this moment.
-    let next = bench.run(&["status"]).expect(PASSED, &[]);
-    assert!(
-        next.err
-            .contains("healed: process-pause of service web (web), applied by run"),
-        "{}",
-        next.err
-    );
-    assert_eq!(bench.fault_records(), [PathBuf::new(); 0]);
-    eventually("nothing is left", || bench.alive().is_empty());
-    bench.run(&["status"]).expect(PASSED, &["no system is up"]);
+    for name in FAULTS {
+        let bench = Bench::new();
+        // It takes a while to go down, and the next command comes in the middle of that.
+        let slow = "  slow: { command: [sh, -c, \"trap 'sleep 1; exit 0' TERM; touch HERE/deaf; while :; do sleep 0.1; done\"], healthcheck: { test: test -e HERE/deaf, start_interval: 50ms, start_period: 30s } }\n";
+        bench.write("shop/compose.yaml", &format!("{SHOP}{slow}"));
+        let file = experiment(&bench, &[lasting(fault(name, json!({})))], json!({}));
+        let mut run = bench.start(&["run", &file]);
+        run.await_event("fault-confirmed");
+        run.signal(Signal::SIGKILL);
+        assert_eq!(run.finish().code, None);
+        eventually("it goes down", || {
+            bench
+                .system("shop")
+                .is_some_and(|system| system.phase == SystemPhase::Stopping)
+        });
+        let next = bench.run(&["status"]).expect(PASSED, &["no system is up"]);
+        let told = format!("healed: {name} of service web (web), applied by run");
+        assert!(next.err.contains(&told), "{}", next.err);
+        assert!(
+            next.err.contains("web is gone with its system"),
+            "{}",
+            next.err
+        );
+        assert!(bench.fault_records().is_empty());
+        assert_eq!(bench.alive(), [0; 0]);
+    }
 }
 
 #[test]
 fn what_a_killed_run_broke_is_healed_by_the_next_command() {
-    let faults = ["process-kill", "process-restart", "process-pause"];
-    for name in faults {
+    for name in FAULTS {
         let bench = bench();
         up(&bench);
         let file = experiment(&bench, &[lasting(fault(name, json!({})))], json!({}));
@@ -470,7 +519,7 @@ fn a_record_of_another_life_of_the_system_touches_nothing() {
     bench
         .run(&["status"])
         .expect(PASSED, &["healed", "gone with its system"]);
-    assert_eq!(bench.fault_records(), [PathBuf::new(); 0]);
+    assert!(bench.fault_records().is_empty());
     assert!(paused.is_stopped(), "the running system was touched");
 }
 
@@ -590,7 +639,7 @@ fn all_problems_of_all_documents_are_told_at_once() {
         let arguments: Vec<&str> = [command].into_iter().chain(files).collect();
         bench.run(&arguments).expect(USAGE, &words);
     }
-    assert_eq!(bench.runs(), [PathBuf::new(); 0]);
+    assert!(bench.runs().is_empty());
 
     bench
         .run(&["validate", "good.yaml"])

@@ -12,7 +12,9 @@ pub struct Abort {
 
 impl Default for Abort {
     fn default() -> Self {
-        Abort { reason: Arc::new(watch::channel(None).0) }
+        Abort {
+            reason: Arc::new(watch::channel(None).0),
+        }
     }
 }
 

@@ -40,7 +40,7 @@ pub async fn account(
     load.stop();
     let stopped_us = journal.now_us();
     let deadline = tokio::time::Instant::now() + drain_timeout;
-    journal.write("load-stopped", json!({ "counts": format!("{:?}", load.attempts_so_far()) }));
+    journal.write("load-stopped", json!({ "counts": load.attempts_so_far() }));
     let report = load.finish(request_timeout + FINISH_MARGIN).await;
     let ending = ending_stages(readers);
     let mut drained_us = None;
@@ -53,7 +53,12 @@ pub async fn account(
     }
     journal.write("drained", json!({ "drained": drained_us.is_some() }));
     let facts = facts(report.attempts.clone(), readers, sampler, journal).await;
-    Accounts { facts, report, stopped_us, drained_us }
+    Accounts {
+        facts,
+        report,
+        stopped_us,
+        drained_us,
+    }
 }
 
 /// Whether every attempt has its outcome and every acknowledged message was seen at an end.
@@ -66,7 +71,12 @@ pub fn all_ended(attempts: &[Attempt], seen: &Seen, ending: &[usize]) -> bool {
 }
 
 /// Reads every stage to its end, all at the same time, and puts the facts together.
-pub async fn facts(attempts: Vec<Attempt>, readers: &Arc<Vec<StageReader>>, sampler: &Sampler, journal: &Arc<Journal>) -> Facts {
+pub async fn facts(
+    attempts: Vec<Attempt>,
+    readers: &Arc<Vec<StageReader>>,
+    sampler: &Sampler,
+    journal: &Arc<Journal>,
+) -> Facts {
     let tasks: Vec<_> = (0..readers.len())
         .map(|index| {
             let readers = readers.clone();
@@ -90,5 +100,9 @@ pub async fn facts(attempts: Vec<Attempt>, readers: &Arc<Vec<StageReader>>, samp
         );
         stages.push(readers[index].account(reading, &sampler.seen().of(index)));
     }
-    Facts { attempts, stages, deadline_us: journal.now_us() }
+    Facts {
+        attempts,
+        stages,
+        deadline_us: journal.now_us(),
+    }
 }

@@ -9,13 +9,23 @@ pub(crate) fn resolve(experiment: &mut Experiment, hosts: &Hosts) {
     if let Some(workload) = &mut experiment.workload {
         replace(&mut workload.http.url);
     }
-    for stage in experiment.ledger.iter_mut().flat_map(|ledger| &mut ledger.stages) {
+    for stage in experiment
+        .ledger
+        .iter_mut()
+        .flat_map(|ledger| &mut ledger.stages)
+    {
         if let StageSource::Postgres { url, .. } = &mut stage.source {
             replace(url);
         }
     }
-    let probes = experiment.hypothesis.iter_mut().flat_map(|hypothesis| &mut hypothesis.probes);
-    let safeguards = experiment.safeguards.iter_mut().map(|safeguard| &mut safeguard.activity);
+    let probes = experiment
+        .hypothesis
+        .iter_mut()
+        .flat_map(|hypothesis| &mut hypothesis.probes);
+    let safeguards = experiment
+        .safeguards
+        .iter_mut()
+        .map(|safeguard| &mut safeguard.activity);
     let activities: Vec<&mut Activity> = probes
         .chain(&mut experiment.method)
         .chain(&mut experiment.rollbacks)

@@ -18,7 +18,11 @@ impl RunFolder {
         std::fs::create_dir_all(home.runs())?;
         let stamp = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
         for n in 0.. {
-            let id = if n == 0 { stamp.clone() } else { format!("{stamp}-{n}") };
+            let id = if n == 0 {
+                stamp.clone()
+            } else {
+                format!("{stamp}-{n}")
+            };
             let root = home.runs().join(&id);
             match std::fs::create_dir(&root) {
                 Ok(()) => return Ok(RunFolder { id, root }),

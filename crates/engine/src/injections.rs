@@ -38,7 +38,13 @@ enum Heal {
 
 impl Injections {
     /// No faults yet. `system` is the name of the running system.
-    pub fn new(context: Context, run: &str, system: &str, journal: Arc<Journal>, progress: Arc<dyn Progress>) -> Injections {
+    pub fn new(
+        context: Context,
+        run: &str,
+        system: &str,
+        journal: Arc<Journal>,
+        progress: Arc<dyn Progress>,
+    ) -> Injections {
         Injections {
             context,
             run: run.to_owned(),
@@ -66,13 +72,15 @@ impl Injections {
             heal: self.heal.subscribe(),
         };
         self.lives.push(tokio::spawn(life.live(confirmed)));
-        wait.await.unwrap_or_else(|_| Observed::Unknown("the fault's task ended".to_owned()))
+        wait.await
+            .unwrap_or_else(|_| Observed::Unknown("the fault's task ended".to_owned()))
     }
 
     /// Recovers every fault and waits until that was, or was not, seen. Faults with a time of
     /// their own are given it, unless `now`.
     pub async fn heal(&mut self, now: bool) -> Vec<FaultOutcome> {
-        self.heal.send_replace(if now { Heal::Now } else { Heal::Unscheduled });
+        self.heal
+            .send_replace(if now { Heal::Now } else { Heal::Unscheduled });
         let mut outcomes = Vec::new();
         for life in self.lives.drain(..) {
             match life.await {
@@ -129,23 +137,42 @@ impl Life {
             released_us: None,
             recovered_us: None,
         };
-        let prepared = Injection::prepare(&self.context, &self.run, &self.id, &self.system, &self.call).await;
+        let prepared =
+            Injection::prepare(&self.context, &self.run, &self.id, &self.system, &self.call).await;
         let mut injection = match prepared {
             Ok(injection) => injection,
             Err(error) => {
                 outcome.confirmed = Observed::No(format!("it was not applied: {error}"));
-                self.journal.write("fault-not-applied", json!({ "fault": self.id, "reason": error.to_string() }));
-                self.progress.event(&format!("fault `{}` was not applied: {error}", self.name));
+                self.journal.write(
+                    "fault-not-applied",
+                    json!({ "fault": self.id, "reason": error.to_string() }),
+                );
+                self.progress
+                    .event(&format!("fault `{}` was not applied: {error}", self.name));
                 let _ = confirmed.send(outcome.confirmed.clone());
                 return outcome;
             }
         };
         outcome.instance = Some(injection.record().hit.instance.clone());
         outcome.recovered = Observed::Unknown("not looked at yet".to_owned());
+        if *self.heal.borrow() == Heal::Now {
+            outcome.confirmed = Observed::No("it was not applied: the run was to end".to_owned());
+            outcome.recovered = injection.recover().await;
+            let _ = confirmed.send(outcome.confirmed.clone());
+            return outcome;
+        }
         let begun = Instant::now();
         outcome.applied_us = Some(self.journal.now_us());
-        self.journal.write("fault-applying", json!({ "fault": self.id, "record": injection.record() }));
-        self.progress.event(&format!("inject: {} {} ({})", self.call.fault, self.call.target, injection.describe()));
+        self.journal.write(
+            "fault-applying",
+            json!({ "fault": self.id, "record": injection.record() }),
+        );
+        self.progress.event(&format!(
+            "inject: {} {} ({})",
+            self.call.fault,
+            self.call.target,
+            injection.describe()
+        ));
         let deadline = injection.lasts().map(|lasts| begun + lasts);
         match injection.apply().await {
             Ok(()) => {
@@ -157,25 +184,40 @@ impl Life {
                 };
                 outcome.confirmed = seen;
             }
-            Err(error) => outcome.confirmed = Observed::Unknown(format!("it may not have been applied: {error}")),
+            Err(error) => {
+                outcome.confirmed =
+                    Observed::Unknown(format!("it may not have been applied: {error}"))
+            }
         }
         if outcome.confirmed.is_yes() {
             outcome.confirmed_us = Some(self.journal.now_us());
         }
-        self.journal.write("fault-confirmed", json!({ "fault": self.id, "observed": outcome.confirmed }));
-        self.progress.event(&format!("observe: {}", outcome.confirmed.detail()));
+        self.journal.write(
+            "fault-confirmed",
+            json!({ "fault": self.id, "observed": outcome.confirmed }),
+        );
+        self.progress
+            .event(&format!("observe: {}", outcome.confirmed.detail()));
         let _ = confirmed.send(outcome.confirmed.clone());
 
         time_is_up(deadline, self.heal.clone()).await;
         outcome.released_us = Some(self.journal.now_us());
-        self.journal.write("fault-recovering", json!({ "fault": self.id }));
-        self.progress.event(&format!("heal: undoing {} {}", self.call.fault, self.call.target));
+        self.journal
+            .write("fault-recovering", json!({ "fault": self.id }));
+        self.progress.event(&format!(
+            "heal: undoing {} {}",
+            self.call.fault, self.call.target
+        ));
         outcome.recovered = injection.recover().await;
         if outcome.recovered.is_yes() {
             outcome.recovered_us = Some(self.journal.now_us());
         }
-        self.journal.write("fault-recovered", json!({ "fault": self.id, "observed": outcome.recovered }));
-        self.progress.event(&format!("heal: {}", outcome.recovered.detail()));
+        self.journal.write(
+            "fault-recovered",
+            json!({ "fault": self.id, "observed": outcome.recovered }),
+        );
+        self.progress
+            .event(&format!("heal: {}", outcome.recovered.detail()));
         outcome
     }
 }
@@ -188,7 +230,11 @@ async fn time_is_up(deadline: Option<Instant>, mut heal: watch::Receiver<Heal>) 
             None => std::future::pending().await,
         }
     };
-    let least = if deadline.is_some() { Heal::Now } else { Heal::Unscheduled };
+    let least = if deadline.is_some() {
+        Heal::Now
+    } else {
+        Heal::Unscheduled
+    };
     let asked = async {
         if heal.wait_for(|asked| *asked >= least).await.is_err() {
             // The run has gone without asking: heal all the same.

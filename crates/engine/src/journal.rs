@@ -20,7 +20,11 @@ impl Journal {
     /// Opens the journal at `path` for appending; `t0` is the zero of its clock.
     pub fn open(path: &Path, t0: Instant) -> std::io::Result<Journal> {
         let file = File::options().create(true).append(true).open(path)?;
-        Ok(Journal { file: Mutex::new(file), failure: Mutex::new(None), t0 })
+        Ok(Journal {
+            file: Mutex::new(file),
+            failure: Mutex::new(None),
+            t0,
+        })
     }
 
     /// Appends an event: wall-clock time, µs since the run began, its name, and what belongs to it.
@@ -32,16 +36,28 @@ impl Journal {
             "event": event,
             "detail": detail,
         });
-        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Err(error) = file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_data()) {
-            let mut failure = self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut file = self
+            .file
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Err(error) = file
+            .write_all(format!("{line}\n").as_bytes())
+            .and_then(|()| file.sync_data())
+        {
+            let mut failure = self
+                .failure
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             failure.get_or_insert_with(|| format!("the journal cannot be written: {error}"));
         }
     }
 
     /// The first failure to write. A run whose journal could not be written proves nothing.
     pub fn failure(&self) -> Option<String> {
-        self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.failure
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 
     /// µs since the run began.

@@ -11,8 +11,8 @@ use shaketable_experiment::{Activity, Experiment, Provider, Target};
 use shaketable_faults::FaultError;
 use shaketable_load::{HttpDriver, HttpWorkload};
 use shaketable_testbed::SystemStatus;
+use shaketable_testbed::system::without_secrets;
 
-use crate::probes::without_user;
 use crate::stages::{StageError, StageReader};
 
 /// The longest wait for the workload's address to accept a connection.
@@ -31,14 +31,23 @@ pub struct Ready {
 /// Why the run cannot begin.
 #[derive(Debug)]
 pub enum Refusal {
-    /// The document is wrong; rendered with line and column.
-    Document(String),
+    /// The document is wrong.
+    Document {
+        /// For the terminal, with the source lines, which may hold secrets.
+        rendered: String,
+        /// For the journal: the messages alone.
+        messages: Vec<String>,
+    },
     /// The system or the machine does not do its part.
     System(Vec<String>),
 }
 
 /// Checks a plan whose addresses are resolved against the running system.
-pub async fn check(experiment: &Experiment, source: &Source, status: Option<&SystemStatus>) -> Result<Ready, Refusal> {
+pub async fn check(
+    experiment: &Experiment,
+    source: &Source,
+    status: Option<&SystemStatus>,
+) -> Result<Ready, Refusal> {
     let mut document = Diagnostics::new();
     let mut system = Vec::new();
 
@@ -62,7 +71,10 @@ pub async fn check(experiment: &Experiment, source: &Source, status: Option<&Sys
                 Ok(driver) => Some(driver),
                 Err(problems) => {
                     for problem in problems {
-                        document.error(workload.at, format!("workload `{}`: {problem}", workload.name));
+                        document.error(
+                            workload.at,
+                            format!("workload `{}`: {problem}", workload.name),
+                        );
                     }
                     None
                 }
@@ -70,7 +82,9 @@ pub async fn check(experiment: &Experiment, source: &Source, status: Option<&Sys
         }
     };
 
-    let bootstrap = status.map(SystemStatus::bootstrap_servers).unwrap_or_default();
+    let bootstrap = status
+        .map(SystemStatus::bootstrap_servers)
+        .unwrap_or_default();
     let mut readers = Vec::new();
     for stage in experiment.ledger.iter().flat_map(|ledger| &ledger.stages) {
         match StageReader::open(stage, &bootstrap).await {
@@ -78,7 +92,9 @@ pub async fn check(experiment: &Experiment, source: &Source, status: Option<&Sys
             Err(StageError::Document(reason)) => {
                 document.error(stage.at, format!("stage `{}`: {reason}", stage.name));
             }
-            Err(StageError::System(reason)) => system.push(format!("stage `{}` cannot be read: {reason}", stage.name)),
+            Err(StageError::System(reason)) => {
+                system.push(format!("stage `{}` cannot be read: {reason}", stage.name))
+            }
         }
     }
 
@@ -86,7 +102,10 @@ pub async fn check(experiment: &Experiment, source: &Source, status: Option<&Sys
     for activity in &experiment.method {
         if let Provider::Fault(call) = &activity.provider {
             match target(activity, &call.target, status).await {
-                Ok(hit) => targets.push(format!("{} would hit {hit}, {} now", call.fault, call.target)),
+                Ok(hit) => targets.push(format!(
+                    "{} would hit {hit}, {} now",
+                    call.fault, call.target
+                )),
                 Err(Refused::Document(reason)) => {
                     document.error(call.target_at, reason);
                 }
@@ -97,12 +116,22 @@ pub async fn check(experiment: &Experiment, source: &Source, status: Option<&Sys
 
     if document.has_errors() {
         document.sort();
-        return Err(Refusal::Document(document.render(source, false)));
+        return Err(Refusal::Document {
+            rendered: document.render(source, false),
+            messages: document
+                .iter()
+                .map(|problem| problem.message.clone())
+                .collect(),
+        });
     }
     if !system.is_empty() {
         return Err(Refusal::System(system));
     }
-    Ok(Ready { driver, readers: Arc::new(readers), targets })
+    Ok(Ready {
+        driver,
+        readers: Arc::new(readers),
+        targets,
+    })
 }
 
 enum Refused {
@@ -110,7 +139,11 @@ enum Refused {
     System(String),
 }
 
-async fn target(activity: &Activity, target: &Target, status: Option<&SystemStatus>) -> Result<String, Refused> {
+async fn target(
+    activity: &Activity,
+    target: &Target,
+    status: Option<&SystemStatus>,
+) -> Result<String, Refused> {
     let Some(status) = status else {
         return Err(Refused::Document(format!(
             "`{}` needs a process to hit: the experiment names no `system`",
@@ -129,30 +162,56 @@ async fn target(activity: &Activity, target: &Target, status: Option<&SystemStat
     if let Target::LeaderOf { topic, partition } = target
         && !status.bootstrap_servers().is_empty()
     {
-        let metadata = shaketable_faults::target::cluster_of(status).metadata(Some(&[topic])).await;
-        let found = metadata.as_ref().map(|metadata| metadata.topic(topic).and_then(|topic| topic.partition(*partition)));
-        if let Ok(Err(error @ (shaketable_kafka::Error::UnknownTopic { .. } | shaketable_kafka::Error::UnknownPartition { .. }))) = found {
+        let metadata = shaketable_faults::target::cluster_of(status)
+            .metadata(Some(&[topic]))
+            .await;
+        let found = metadata.as_ref().map(|metadata| {
+            metadata
+                .topic(topic)
+                .and_then(|topic| topic.partition(*partition))
+        });
+        if let Ok(Err(
+            error @ (shaketable_kafka::Error::UnknownTopic { .. }
+            | shaketable_kafka::Error::UnknownPartition { .. }),
+        )) = found
+        {
             return Err(Refused::Document(error.to_string()));
         }
     }
     match shaketable_faults::target::resolve(target, status).await {
         Ok(hit) => Ok(hit.instance),
-        Err(error @ FaultError::Target { .. }) if status.bootstrap_servers().is_empty() => Err(Refused::Document(error.to_string())),
+        Err(error @ FaultError::Target { .. }) if status.bootstrap_servers().is_empty() => {
+            Err(Refused::Document(error.to_string()))
+        }
         Err(error) => Err(Refused::System(error.to_string())),
     }
 }
 
 /// Whether something listens where the workload is to go.
 async fn connect(url: &str) -> Result<(), String> {
-    let Some(authority) = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next()) else {
+    let Some(authority) = url
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split(['/', '?', '#']).next())
+    else {
         return Ok(()); // the driver says what is wrong with the URL
     };
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let address = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
-    let shown = without_user(url);
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    let address = if host.contains(':') {
+        host.to_owned()
+    } else {
+        format!("{host}:80")
+    };
+    let shown = without_secrets(url);
     match tokio::time::timeout(CONNECT_TIMEOUT, tokio::net::TcpStream::connect(&address)).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(format!("nothing can be reached at {address} ({error}); check the address in {shown} and that the service is up")),
-        Err(_) => Err(format!("{address} did not accept a connection within {} s ({shown})", CONNECT_TIMEOUT.as_secs())),
+        Ok(Err(error)) => Err(format!(
+            "nothing can be reached at {address} ({error}); check the address in {shown} and that the service is up"
+        )),
+        Err(_) => Err(format!(
+            "{address} did not accept a connection within {} s ({shown})",
+            CONNECT_TIMEOUT.as_secs()
+        )),
     }
 }

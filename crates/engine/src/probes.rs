@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use shaketable_experiment::{HttpRequest, Measure, Provider, Tolerance};
 use shaketable_faults::Observed;
 use shaketable_ledger::{Ledger, Measured};
+use shaketable_testbed::system::without_secrets;
 use tokio::io::AsyncReadExt;
 
 /// The most that is kept of a response or of a process's output, in bytes.
@@ -19,7 +20,11 @@ pub type Output = Result<Value, String>;
 pub async fn ask(provider: &Provider, ledger: Option<&Ledger>) -> Output {
     match provider {
         Provider::Http { request, timeout } => http(request, *timeout).await,
-        Provider::Process { path, arguments, timeout } => process(path, arguments, *timeout).await,
+        Provider::Process {
+            path,
+            arguments,
+            timeout,
+        } => process(path, arguments, *timeout).await,
         Provider::Ledger { measure } => measure_of(*measure, ledger),
         Provider::Fault(_) => Err("a fault is not a probe".to_owned()),
     }
@@ -32,7 +37,11 @@ pub fn judge(output: &Output, tolerance: Option<&Tolerance>) -> Observed {
         (Err(reason), _) => Observed::Unknown(reason.clone()),
         (Ok(_), None) => Observed::Unknown("the probe has no tolerance".to_owned()),
         (Ok(value), Some(tolerance)) if tolerance.holds(value) => Observed::Yes(brief(value)),
-        (Ok(value), Some(tolerance)) => Observed::No(format!("{}, tolerated is {}", brief(value), in_words(tolerance))),
+        (Ok(value), Some(tolerance)) => Observed::No(format!(
+            "{}, tolerated is {}",
+            brief(value),
+            in_words(tolerance)
+        )),
     }
 }
 
@@ -56,7 +65,10 @@ fn brief(value: &Value) -> String {
 
 fn measure_of(measure: Measure, ledger: Option<&Ledger>) -> Output {
     let ledger = ledger.ok_or("there is no ledger to ask at this point")?;
-    let measure = measure.name().parse::<shaketable_ledger::Measure>().map_err(|error| error.to_string())?;
+    let measure = measure
+        .name()
+        .parse::<shaketable_ledger::Measure>()
+        .map_err(|error| error.to_string())?;
     match ledger.measure(measure) {
         Measured::Known(count) => Ok(count.into()),
         Measured::Unknown(reason) => Err(reason),
@@ -65,8 +77,12 @@ fn measure_of(measure: Measure, ledger: Option<&Ledger>) -> Output {
 
 async fn http(request: &HttpRequest, timeout: Duration) -> Output {
     let exchange = async {
-        let client = reqwest::Client::builder().no_proxy().timeout(timeout).build()?;
-        let method = reqwest::Method::from_bytes(request.method.as_bytes()).unwrap_or(reqwest::Method::GET);
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(timeout)
+            .build()?;
+        let method =
+            reqwest::Method::from_bytes(request.method.as_bytes()).unwrap_or(reqwest::Method::GET);
         let mut builder = client.request(method, &request.url);
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
@@ -79,7 +95,14 @@ async fn http(request: &HttpRequest, timeout: Duration) -> Output {
         let headers: serde_json::Map<String, Value> = response
             .headers()
             .iter()
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned().into()))
+            .map(|(name, value)| {
+                (
+                    name.to_string(),
+                    String::from_utf8_lossy(value.as_bytes())
+                        .into_owned()
+                        .into(),
+                )
+            })
             .collect();
         let mut body = Vec::new();
         while body.len() < OUTPUT_BYTES_MAX
@@ -87,7 +110,8 @@ async fn http(request: &HttpRequest, timeout: Duration) -> Output {
         {
             body.extend_from_slice(&chunk);
         }
-        let body: Value = serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into_owned().into());
+        let body: Value = serde_json::from_slice(&body)
+            .unwrap_or_else(|_| String::from_utf8_lossy(&body).into_owned().into());
         Ok::<Value, reqwest::Error>(json!({ "status": status, "headers": headers, "body": body }))
     };
     exchange.await.map_err(|error| {
@@ -98,16 +122,12 @@ async fn http(request: &HttpRequest, timeout: Duration) -> Output {
         } else {
             error.without_url().to_string()
         };
-        format!("{} {}: {what}", request.method, without_user(&request.url))
+        format!(
+            "{} {}: {what}",
+            request.method,
+            without_secrets(&request.url)
+        )
     })
-}
-
-/// A URL without the user information it may hold.
-pub(crate) fn without_user(url: &str) -> String {
-    match url.split_once("://").map(|(scheme, rest)| (scheme, rest.split_once('@'))) {
-        Some((scheme, Some((_, host)))) => format!("{scheme}://{host}"),
-        _ => url.to_owned(),
-    }
 }
 
 async fn process(path: &str, arguments: &[String], timeout: Duration) -> Output {
@@ -119,20 +139,43 @@ async fn process(path: &str, arguments: &[String], timeout: Duration) -> Output 
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
-    let mut child = command.spawn().map_err(|error| format!("cannot start {path}: {error}"))?;
-    let group = child.id().map(|pid| nix::unistd::Pid::from_raw(pid as i32));
+    // SAFETY: prctl is async-signal-safe. The runtime's threads live as long as the program, with
+    // which the child ends, however that ends.
+    unsafe {
+        command.pre_exec(|| {
+            nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+            Ok(())
+        });
+    }
+    let mut child = command
+        .spawn()
+        .map_err(|error| format!("cannot start {path}: {error}"))?;
+    let _group = Group(child.id().map(|pid| nix::unistd::Pid::from_raw(pid as i32)));
     let stdout = read_bounded(child.stdout.take());
     let stderr = read_bounded(child.stderr.take());
-    let finished = tokio::time::timeout(timeout, async { tokio::join!(child.wait(), stdout, stderr) }).await;
-    // Whatever it left behind in its process group goes with it.
-    if let Some(group) = group {
-        let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
-    }
-    let (status, stdout, stderr) = finished.map_err(|_| format!("{path} took more than {} s", timeout.as_secs_f64()))?;
+    let finished = tokio::time::timeout(timeout, async {
+        tokio::join!(child.wait(), stdout, stderr)
+    })
+    .await;
+    let (status, stdout, stderr) =
+        finished.map_err(|_| format!("{path} took more than {} s", timeout.as_secs_f64()))?;
     let status = status.map_err(|error| format!("{path}: {error}"))?;
     use std::os::unix::process::ExitStatusExt;
-    let code = status.code().or_else(|| status.signal().map(|signal| -signal));
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| -signal));
     Ok(json!({ "status": code, "stdout": stdout, "stderr": stderr }))
+}
+
+/// The process group of a probe; it ends when the probe does, also when it is cut short.
+struct Group(Option<nix::unistd::Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
+        }
+    }
 }
 
 /// Reads all, keeps the first [`OUTPUT_BYTES_MAX`].

@@ -59,7 +59,10 @@ pub async fn run(options: RunOptions) -> RunRecord {
             folder: None,
             experiment: options.path.clone(),
             title: options.experiment.title.clone(),
-            variant: options.system.as_ref().and_then(|system| system.source.variant_label()),
+            variant: options
+                .system
+                .as_ref()
+                .and_then(|system| system.source.variant_label()),
             verdict: Verdict::Error,
             reasons: Vec::new(),
             usage: false,
@@ -71,14 +74,19 @@ pub async fn run(options: RunOptions) -> RunRecord {
             ledger: None,
             recovery: None,
             drain_s: None,
-            noun: options.experiment.workload.as_ref().map_or("message", |workload| &workload.name).trim_end_matches('s').to_owned(),
+            noun: options
+                .experiment
+                .workload
+                .as_ref()
+                .map_or("message", |workload| &workload.name)
+                .trim_end_matches('s')
+                .to_owned(),
             latency: None,
         },
         grounds: Grounds::default(),
         options,
     };
     run.carry_on(t0).await;
-    run.grounds.aborted = run.options.abort.reason();
     let (verdict, reasons) = run.grounds.verdict();
     run.record.verdict = verdict;
     run.record.reasons = reasons;
@@ -99,20 +107,33 @@ impl Run {
     }
 
     fn at(&mut self, at_us: u64, what: impl Into<String>) {
-        self.record.timeline.push(TimelineEvent { at_us, what: what.into() });
+        self.record.timeline.push(TimelineEvent {
+            at_us,
+            what: what.into(),
+        });
     }
 
-    /// The folder and the system around the experiment proper.
+    /// The folder and the journal around everything else.
     async fn carry_on(&mut self, t0: Instant) {
         let folder = match RunFolder::create(&self.options.home) {
             Ok(folder) => folder,
-            Err(error) => return self.error(format!("cannot make the run's folder under {}: {error}", self.options.home.runs().display())),
+            Err(error) => {
+                return self.error(format!(
+                    "cannot make the run's folder under {}: {error}",
+                    self.options.home.runs().display()
+                ));
+            }
         };
         self.record.run = folder.id().to_owned();
         self.record.folder = Some(folder.root().to_path_buf());
         let journal = match Journal::open(&folder.journal(), t0) {
             Ok(journal) => Arc::new(journal),
-            Err(error) => return self.error(format!("cannot write {}: {error}", folder.journal().display())),
+            Err(error) => {
+                return self.error(format!(
+                    "cannot write {}: {error}",
+                    folder.journal().display()
+                ));
+            }
         };
         journal.write(
             "run-begun",
@@ -124,30 +145,42 @@ impl Run {
                 "engine": shaketable_testbed::process::ProcessIdentity::own(),
             }),
         );
-        let system = match self.bring_up(&journal).await {
-            Ok(system) => system,
-            Err(()) => return,
+        self.in_system(&journal, &folder).await;
+        self.grounds.aborted = self.options.abort.reason();
+        let (verdict, reasons) = self.grounds.verdict();
+        journal.write(
+            "run-ended",
+            json!({ "verdict": verdict, "reasons": reasons }),
+        );
+        if let Some(failure) = journal.failure() {
+            self.error(failure);
+        }
+    }
+
+    /// The experiment proper, between bringing its system up and taking it down.
+    async fn in_system(&mut self, journal: &Arc<Journal>, folder: &RunFolder) {
+        let Ok(system) = self.bring_up(journal).await else {
+            return;
         };
-        let lock = system.as_ref().map(|system| lock(&self.options.home, &system.status.name));
+        let lock = system
+            .as_ref()
+            .map(|system| lock(&self.options.home, &system.status.name));
         match &lock {
-            Some(Err(reason)) => {
-                self.record.usage = true;
+            Some(Err((reason, usage))) => {
+                self.record.usage = *usage;
                 self.error(reason.clone());
             }
-            _ => self.experiment(system.as_ref(), &journal, &folder).await,
+            _ => self.experiment(system.as_ref(), journal, folder).await,
         }
         if let Some(system) = system {
             if system.is_owned() {
-                self.options.progress.event(&format!("taking `{}` down", system.status.name));
+                self.options
+                    .progress
+                    .event(&format!("taking `{}` down", system.status.name));
             }
             if let Err(error) = system.release().await {
                 self.error(format!("the system could not be taken down: {error}"));
             }
-        }
-        let (verdict, reasons) = self.grounds.verdict();
-        journal.write("run-ended", json!({ "verdict": verdict, "reasons": reasons }));
-        if let Some(failure) = journal.failure() {
-            self.error(failure);
         }
     }
 
@@ -158,21 +191,36 @@ impl Run {
         let testbed = Testbed::new(self.options.home.clone());
         let progress = self.options.progress.clone();
         let up = testbed.up(bring_up, |status| {
-            let ready = status.instances.iter().filter(|i| i.healthy == Some(true)).count();
-            journal.write("system-starting", json!({ "healthy": ready, "of": status.instances.len() }));
+            let ready = status
+                .instances
+                .iter()
+                .filter(|i| i.healthy == Some(true))
+                .count();
+            journal.write(
+                "system-starting",
+                json!({ "healthy": ready, "of": status.instances.len() }),
+            );
         });
         match self.options.abort.or(up).await {
             None => Err(()), // dropping the future ends the supervisor it started
             Some(Ok(system)) => {
-                let how = if system.was_up { "was up".to_owned() } else { format!("ready after {:.1} s", system.took.as_secs_f64()) };
+                let how = if system.was_up {
+                    "was up".to_owned()
+                } else {
+                    format!("ready after {:.1} s", system.took.as_secs_f64())
+                };
                 progress.event(&format!("system `{}`: {how}", system.status.name));
                 self.record.variant = system.status.variant.clone();
                 self.record.ready_after = (!system.was_up).then_some(system.took);
-                journal.write("system-ready", json!({ "name": system.status.name, "took_s": system.took.as_secs_f64() }));
+                journal.write(
+                    "system-ready",
+                    json!({ "name": system.status.name, "took_s": system.took.as_secs_f64() }),
+                );
                 Ok(Some(system))
             }
             Some(Err(error)) => {
-                self.record.usage = error.is_usage() && !matches!(error, TestbedError::NotUp { .. });
+                self.record.usage =
+                    error.is_usage() && !matches!(error, TestbedError::NotUp { .. });
                 self.error(error.to_string());
                 Err(())
             }
@@ -180,7 +228,12 @@ impl Run {
     }
 
     /// Preflight to verdict.
-    async fn experiment(&mut self, system: Option<&UpSystem>, journal: &Arc<Journal>, folder: &RunFolder) {
+    async fn experiment(
+        &mut self,
+        system: Option<&UpSystem>,
+        journal: &Arc<Journal>,
+        folder: &RunFolder,
+    ) {
         let mut experiment = self.options.experiment.clone();
         if let Some(system) = system {
             crate::addresses::resolve(&mut experiment, &system.status.hosts);
@@ -189,45 +242,85 @@ impl Run {
 
         progress.event("preflight");
         let status = system.map(|system| &system.status);
-        let checked = abort.or(preflight::check(&experiment, &self.options.source, status)).await;
-        let Ready { driver, readers, targets } = match checked {
+        let checked = abort
+            .or(preflight::check(&experiment, &self.options.source, status))
+            .await;
+        let Ready {
+            driver,
+            readers,
+            targets,
+        } = match checked {
             None => return,
             Some(Ok(ready)) => ready,
-            Some(Err(Refusal::Document(rendered))) => {
+            Some(Err(Refusal::Document { rendered, messages })) => {
+                progress.event(&rendered);
                 self.record.usage = true;
-                return self.error(rendered);
+                return messages.into_iter().for_each(|message| self.error(message));
             }
-            Some(Err(Refusal::System(reasons))) => return reasons.into_iter().for_each(|reason| self.error(reason)),
+            Some(Err(Refusal::System(reasons))) => {
+                return reasons.into_iter().for_each(|reason| self.error(reason));
+            }
         };
         journal.write("preflight-passed", json!({ "targets": targets }));
-        targets.iter().for_each(|target| progress.event(&format!("preflight: {target}")));
+        targets
+            .iter()
+            .for_each(|target| progress.event(&format!("preflight: {target}")));
 
         let sampler = Sampler::start(&readers, journal.t0());
         let load = driver.as_ref().map(|driver| driver.start(journal.t0()));
         if let Some(workload) = experiment.workload.as_ref() {
-            self.at(journal.now_us(), format!("load begins: {} at {}/s", workload.name, workload.rate));
+            self.at(
+                journal.now_us(),
+                format!("load begins: {} at {}/s", workload.name, workload.rate),
+            );
             journal.write("load-begun", json!({ "rate_per_s": workload.rate }));
         }
-        let live = load.as_ref().map(|load| tell_live(load, &sampler, &readers, &progress, journal));
+        let live = load
+            .as_ref()
+            .map(|load| tell_live(load, &sampler, &readers, &progress, journal));
         let watch = safeguards::watch(&experiment.safeguards, &abort, journal);
 
         progress.event("steady state: is the hypothesis true before anything is broken?");
-        let steady = abort.or(steady::reach(&experiment, load.as_ref(), &readers, &sampler, journal)).await;
+        let steady = abort
+            .or(steady::reach(
+                &experiment,
+                load.as_ref(),
+                &readers,
+                &sampler,
+                journal,
+            ))
+            .await;
         let context = Context::new(self.options.home.clone());
         let name = status.map_or("", |status| &status.name);
-        let mut injections = Injections::new(context, folder.id(), name, journal.clone(), progress.clone());
+        let mut injections = Injections::new(
+            context,
+            folder.id(),
+            name,
+            journal.clone(),
+            progress.clone(),
+        );
         match steady {
             None => {}
             Some(Err((outcomes, reason))) => {
                 self.record.probes.extend(outcomes);
                 journal.write("not-steady", json!({ "reason": reason }));
-                self.grounds.unproven.push(format!("the system was not in its steady state, so nothing was broken: {reason}"));
+                self.grounds.unproven.push(format!(
+                    "the system was not in its steady state, so nothing was broken: {reason}"
+                ));
             }
             Some(Ok(outcomes)) => {
                 self.record.probes.extend(outcomes);
                 self.at(journal.now_us(), "steady state: the hypothesis holds");
                 journal.write("steady", json!(null));
-                carry_out(&experiment.method, &mut injections, &abort, journal, &progress).await;
+                let not_done = carry_out(
+                    &experiment.method,
+                    &mut injections,
+                    &abort,
+                    journal,
+                    &progress,
+                )
+                .await;
+                self.grounds.unproven.extend(not_done);
             }
         }
         self.heal(&mut injections).await;
@@ -236,16 +329,35 @@ impl Run {
         }
         drop(watch);
         // Rollbacks are carried out also when the run was ended early.
-        carry_out(&experiment.rollbacks, &mut injections, &Abort::default(), journal, &progress).await;
+        let not_done = carry_out(
+            &experiment.rollbacks,
+            &mut injections,
+            &Abort::default(),
+            journal,
+            &progress,
+        )
+        .await;
+        self.grounds.errors.extend(
+            not_done
+                .into_iter()
+                .map(|reason| format!("rollback: {reason}")),
+        );
 
         let proven = self.grounds.unproven.is_empty();
         let ledger = match load {
             None => None,
             Some(load) => {
                 progress.event("account: the load stops, work in flight drains, every stage is read to its end");
-                let timeout = experiment.workload.as_ref().map_or(Duration::ZERO, |workload| workload.timeout);
+                let timeout = experiment
+                    .workload
+                    .as_ref()
+                    .map_or(Duration::ZERO, |workload| workload.timeout);
                 // When nothing was broken, or the run was ended, there is nothing to wait for long.
-                let drain = if proven && abort.reason().is_none() { experiment.drain_timeout } else { timeout };
+                let drain = if proven && abort.reason().is_none() {
+                    experiment.drain_timeout
+                } else {
+                    timeout
+                };
                 let accounts = account(load, timeout, drain, &readers, &sampler, journal).await;
                 drop(live);
                 self.balance(accounts, folder)
@@ -256,7 +368,10 @@ impl Run {
             self.judge(outcomes, ledger.as_ref());
         }
         self.record.ledger = ledger;
-        journal.write("judged", json!({ "probes": self.record.probes, "faults": self.record.faults }));
+        journal.write(
+            "judged",
+            json!({ "probes": self.record.probes, "faults": self.record.faults }),
+        );
     }
 
     /// Recovers every fault; the abort only makes it quicker.
@@ -275,9 +390,16 @@ impl Run {
             }
         };
         for outcome in &outcomes {
-            let what = outcome.instance.as_deref().unwrap_or(&outcome.target).to_owned();
+            let what = outcome
+                .instance
+                .as_deref()
+                .unwrap_or(&outcome.target)
+                .to_owned();
             if let Some(at) = outcome.applied_us {
-                self.at(at, format!("{} of {} ({what})", outcome.fault, outcome.target));
+                self.at(
+                    at,
+                    format!("{} of {} ({what})", outcome.fault, outcome.target),
+                );
             }
             if let Some(at) = outcome.confirmed_us {
                 self.at(at, format!("seen: {}", outcome.confirmed.detail()));
@@ -289,7 +411,11 @@ impl Run {
                 self.at(at, format!("healed: {}", outcome.recovered.detail()));
             }
             if !outcome.confirmed.is_yes() {
-                let reason = format!("fault `{}` was not seen to take effect: {}", outcome.name, outcome.confirmed.detail());
+                let reason = format!(
+                    "fault `{}` was not seen to take effect: {}",
+                    outcome.name,
+                    outcome.confirmed.detail()
+                );
                 self.grounds.unproven.push(reason);
             }
             if !outcome.recovered.is_yes() {
@@ -305,29 +431,61 @@ impl Run {
     }
 
     fn balance(&mut self, accounts: Accounts, folder: &RunFolder) -> Option<Ledger> {
-        let Accounts { facts, report, stopped_us, drained_us } = accounts;
-        let written = serde_json::to_vec(&facts).map_err(std::io::Error::other).and_then(|bytes| std::fs::write(folder.facts(), bytes));
+        let Accounts {
+            facts,
+            report,
+            stopped_us,
+            drained_us,
+        } = accounts;
+        let written = serde_json::to_vec(&facts)
+            .map_err(std::io::Error::other)
+            .and_then(|bytes| std::fs::write(folder.facts(), bytes));
         if let Err(error) = written {
-            self.error(format!("cannot write {}: {error}", folder.facts().display()));
+            self.error(format!(
+                "cannot write {}: {error}",
+                folder.facts().display()
+            ));
         }
         let ledger = Ledger::balance(&facts);
         if let Err(imbalances) = ledger.check() {
             let all: Vec<String> = imbalances.iter().map(ToString::to_string).collect();
-            self.error(format!("the ledger does not balance, which is a defect of shaketable: {}", all.join("; ")));
+            self.error(format!(
+                "the ledger does not balance, which is a defect of shaketable: {}",
+                all.join("; ")
+            ));
         }
-        let fault_at = self.record.faults.iter().filter_map(|fault| fault.applied_us).min();
-        let heal_at = self.record.faults.iter().filter_map(|fault| fault.recovered_us).max();
+        let fault_at = self
+            .record
+            .faults
+            .iter()
+            .filter_map(|fault| fault.applied_us)
+            .min();
+        let heal_at = self
+            .record
+            .faults
+            .iter()
+            .filter_map(|fault| fault.recovered_us)
+            .max();
         let recovery = recovery(&facts.attempts, fault_at, heal_at, stopped_us);
         let us = |seconds: f64| (seconds * 1e6) as u64;
         if let Some(at) = recovery.first_error_at_s {
             self.at(us(at), "first request without an acknowledgement");
         }
         if let (Some(heal), Some(after)) = (heal_at, recovery.mttr_heal_s) {
-            self.at(heal + us(after), "steady again: 99 % of requests acknowledged for 5 s");
+            self.at(
+                heal + us(after),
+                "steady again: 99 % of requests acknowledged for 5 s",
+            );
         }
         self.at(stopped_us, "load stops");
         match drained_us {
-            Some(at) => self.at(at, format!("drained: every acknowledged {} has come to an end", self.record.noun)),
+            Some(at) => self.at(
+                at,
+                format!(
+                    "drained: every acknowledged {} has come to an end",
+                    self.record.noun
+                ),
+            ),
             None => self.at(facts.deadline_us, "not drained within its time"),
         }
         self.record.drain_s = drained_us.map(|at| at.saturating_sub(stopped_us) as f64 / 1e6);
@@ -346,19 +504,38 @@ impl Run {
                 Observed::Unknown(_) => self.grounds.unknown.push(reason),
             }
         }
+        if outcomes.is_empty() {
+            self.grounds
+                .unknown
+                .push("the experiment has no hypothesis, so there was nothing to prove".to_owned());
+        }
+        if let Some(repeated) = ledger
+            .map(|ledger| ledger.counts().repeated)
+            .filter(|count| *count > 0)
+        {
+            let reason =
+                "acknowledgements repeat an identity, so their messages cannot be told apart";
+            self.grounds.unknown.push(format!("{repeated} {reason}"));
+        }
         if ledger.is_some_and(|ledger| ledger.counts().acknowledged == 0) {
-            self.grounds.unknown.push("nothing was acknowledged, so nothing could be lost".to_owned());
+            self.grounds
+                .unknown
+                .push("nothing was acknowledged, so nothing could be lost".to_owned());
         }
         self.record.probes.extend(outcomes);
     }
 }
 
-/// One run at a time on one system; the kernel gives the lock back when the process dies.
-fn lock(home: &Home, system: &str) -> Result<std::fs::File, String> {
+/// One run at a time on one system; the kernel gives the lock back when the process dies. The error
+/// comes with whether it is the command line's fault.
+fn lock(home: &Home, system: &str) -> Result<std::fs::File, (String, bool)> {
     let path = home.system(system).root().join("run.lock");
-    let file = std::fs::File::create(&path).map_err(|error| format!("cannot make {}: {error}", path.display()))?;
-    file.try_lock()
-        .map_err(|_| format!("another run is using system `{system}`; wait for it, or give this one a system of its own with --name"))?;
+    let file = std::fs::File::create(&path)
+        .map_err(|error| (format!("cannot make {}: {error}", path.display()), false))?;
+    file.try_lock().map_err(|_| {
+        let what = format!("another run is using system `{system}`; wait for it, or give this one a system of its own with --name");
+        (what, true)
+    })?;
     Ok(file)
 }
 
@@ -378,11 +555,17 @@ fn tell_live(
     progress: &Arc<dyn Progress>,
     journal: &Journal,
 ) -> Telling {
-    let (counts, seen, progress, t0) = (load.subscribe(), sampler.seen().clone(), progress.clone(), journal.t0());
+    let (counts, seen, progress, t0) = (
+        load.subscribe(),
+        sampler.seen().clone(),
+        progress.clone(),
+        journal.t0(),
+    );
     let begun_s = t0.elapsed().as_secs_f64();
-    let (settled, unwanted): (Vec<usize>, Vec<usize>) = ending_stages(readers)
-        .into_iter()
-        .partition(|&index| readers[index].stage().role == shaketable_experiment::StageRole::Settled);
+    let (settled, unwanted): (Vec<usize>, Vec<usize>) =
+        ending_stages(readers).into_iter().partition(|&index| {
+            readers[index].stage().role == shaketable_experiment::StageRole::Settled
+        });
     Telling(tokio::spawn(async move {
         let mut clock = tokio::time::interval(LIVE_INTERVAL);
         loop {

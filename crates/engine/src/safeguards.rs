@@ -31,8 +31,14 @@ pub fn watch(safeguards: &[Safeguard], abort: &Abort, journal: &Arc<Journal>) ->
                     let holds = judge(&output, safeguard.activity.tolerance.as_ref());
                     if !holds.is_yes() {
                         let name = &safeguard.activity.name;
-                        abort.request(format!("safeguard `{name}` was breached: {}", holds.detail()));
-                        journal.write("safeguard-breached", json!({ "name": name, "holds": holds }));
+                        abort.request(format!(
+                            "safeguard `{name}` was breached: {}",
+                            holds.detail()
+                        ));
+                        journal.write(
+                            "safeguard-breached",
+                            json!({ "name": name, "holds": holds }),
+                        );
                         return;
                     }
                 }

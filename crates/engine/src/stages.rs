@@ -45,8 +45,18 @@ pub struct StageReader {
 
 #[derive(Debug)]
 enum Source {
-    Topic { cluster: Cluster, topic: String, path: Box<JsonPath>, from: BTreeMap<i32, i64> },
-    Query { url: String, query: String, connection: tokio::sync::Mutex<Option<PgConnection>>, baseline: Vec<String> },
+    Topic {
+        cluster: Cluster,
+        topic: String,
+        path: Box<JsonPath>,
+        from: BTreeMap<i32, i64>,
+    },
+    Query {
+        url: String,
+        query: String,
+        connection: tokio::sync::Mutex<Option<PgConnection>>,
+        baseline: Vec<String>,
+    },
 }
 
 /// What one reading saw.
@@ -66,15 +76,28 @@ impl StageReader {
         let source = match &stage.source {
             StageSource::Kafka { topic, identity } => {
                 if bootstrap.is_empty() {
-                    return Err(StageError::Document("the system has no Kafka service to read a topic from".to_owned()));
+                    return Err(StageError::Document(
+                        "the system has no Kafka service to read a topic from".to_owned(),
+                    ));
                 }
-                let path = JsonPath::parse(identity).map_err(|error| StageError::Document(format!("`{identity}`: {error}")))?;
+                let path = JsonPath::parse(identity)
+                    .map_err(|error| StageError::Document(format!("`{identity}`: {error}")))?;
                 let cluster = Cluster::new(bootstrap, "shaketable-ledger");
-                let from = cluster.end_offsets(topic).await.map_err(|error| match error {
-                    shaketable_kafka::Error::UnknownTopic { .. } => StageError::Document(error.to_string()),
-                    error => StageError::System(error.to_string()),
-                })?;
-                Source::Topic { cluster, topic: topic.clone(), path: Box::new(path), from }
+                let from = cluster
+                    .end_offsets(topic)
+                    .await
+                    .map_err(|error| match error {
+                        shaketable_kafka::Error::UnknownTopic { .. } => {
+                            StageError::Document(error.to_string())
+                        }
+                        error => StageError::System(error.to_string()),
+                    })?;
+                Source::Topic {
+                    cluster,
+                    topic: topic.clone(),
+                    path: Box::new(path),
+                    from,
+                }
             }
             StageSource::Postgres { url, query } => Source::Query {
                 url: url.clone(),
@@ -83,8 +106,17 @@ impl StageReader {
                 baseline: Vec::new(),
             },
         };
-        let mut reader = StageReader { stage: stage.clone(), source };
-        if let Source::Query { connection, url, query, .. } = &reader.source {
+        let mut reader = StageReader {
+            stage: stage.clone(),
+            source,
+        };
+        if let Source::Query {
+            connection,
+            url,
+            query,
+            ..
+        } = &reader.source
+        {
             let rows = query_rows(connection, url, query).await?;
             let identities = rows.into_iter().map(|(identity, _)| identity).collect();
             if let Source::Query { baseline, .. } = &mut reader.source {
@@ -102,14 +134,41 @@ impl StageReader {
     /// Reads the stage from its baseline to its end as it is now.
     pub async fn read(&self) -> Reading {
         match &self.source {
-            Source::Topic { cluster, topic, path, from } => {
+            Source::Topic {
+                cluster,
+                topic,
+                path,
+                from,
+            } => {
                 let to = match end_offsets(cluster, topic).await {
                     Ok(to) => to,
-                    Err(reason) => return Reading { incomplete: Some(reason), ..Reading::default() },
+                    Err(reason) => {
+                        return Reading {
+                            incomplete: Some(reason),
+                            ..Reading::default()
+                        };
+                    }
                 };
+                let before = to
+                    .iter()
+                    .find(|(partition, end)| from.get(partition).is_some_and(|from| from > end));
+                if let Some((partition, end)) = before {
+                    let reason = format!(
+                        "{topic}/{partition} ends at {end}, before where it stood when the run began: it was truncated or made anew"
+                    );
+                    return Reading {
+                        incomplete: Some(reason),
+                        ..Reading::default()
+                    };
+                }
                 read_topic(cluster, topic, path, from, &to).await
             }
-            Source::Query { url, query, connection, .. } => match query_rows(connection, url, query).await {
+            Source::Query {
+                url,
+                query,
+                connection,
+                ..
+            } => match query_rows(connection, url, query).await {
                 Ok(rows) => Reading {
                     sightings: rows
                         .into_iter()
@@ -121,9 +180,10 @@ impl StageReader {
                         .collect(),
                     ..Reading::default()
                 },
-                Err(StageError::Document(reason) | StageError::System(reason)) => {
-                    Reading { incomplete: Some(reason), ..Reading::default() }
-                }
+                Err(StageError::Document(reason) | StageError::System(reason)) => Reading {
+                    incomplete: Some(reason),
+                    ..Reading::default()
+                },
             },
         }
     }
@@ -143,7 +203,10 @@ impl StageReader {
             sightings: reading
                 .sightings
                 .into_iter()
-                .map(|sighting| Sighting { at_us: seen.get(&sighting.identity).copied(), ..sighting })
+                .map(|sighting| Sighting {
+                    at_us: seen.get(&sighting.identity).copied(),
+                    ..sighting
+                })
                 .collect(),
             incomplete: reading.incomplete,
             baseline: match &self.source {
@@ -159,20 +222,37 @@ async fn end_offsets(cluster: &Cluster, topic: &str) -> Result<BTreeMap<i32, i64
     loop {
         match cluster.end_offsets(topic).await {
             Ok(offsets) => return Ok(offsets),
-            Err(error) if Instant::now() > deadline => return Err(format!("the end of {topic} is not known: {error}")),
+            Err(error) if Instant::now() > deadline => {
+                return Err(format!("the end of {topic} is not known: {error}"));
+            }
             Err(_) => tokio::time::sleep(RETRY_INTERVAL).await,
         }
     }
 }
 
-async fn read_topic(cluster: &Cluster, topic: &str, path: &JsonPath, from: &BTreeMap<i32, i64>, to: &BTreeMap<i32, i64>) -> Reading {
+async fn read_topic(
+    cluster: &Cluster,
+    topic: &str,
+    path: &JsonPath,
+    from: &BTreeMap<i32, i64>,
+    to: &BTreeMap<i32, i64>,
+) -> Reading {
     let read = match truth::read(&cluster.bootstrap(), topic, from, to, TOPIC_TIMEOUT).await {
         Ok(read) => read,
-        Err(error) => return Reading { incomplete: Some(error.to_string()), ..Reading::default() },
+        Err(error) => {
+            return Reading {
+                incomplete: Some(error.to_string()),
+                ..Reading::default()
+            };
+        }
     };
     let mut reading = Reading::default();
     for record in &read.records {
-        match record.value.as_deref().and_then(|value| identity::at(path, value)) {
+        match record
+            .value
+            .as_deref()
+            .and_then(|value| identity::at(path, value))
+        {
             Some(identity) => reading.sightings.push(Sighting {
                 identity,
                 at_us: None,
@@ -185,9 +265,25 @@ async fn read_topic(cluster: &Cluster, topic: &str, path: &JsonPath, from: &BTre
         let parts: Vec<String> = read
             .incomplete
             .iter()
-            .map(|part| format!("{topic}/{} was read to {} of {} ({})", part.partition, part.reached, part.target, part.reason))
+            .map(|part| {
+                format!(
+                    "{topic}/{} was read to {} of {} ({})",
+                    part.partition, part.reached, part.target, part.reason
+                )
+            })
             .collect();
         reading.incomplete = Some(parts.join("; "));
+    }
+    if reading.unidentified > 0 {
+        // They may be anybody's, so what is not seen here may be there all the same.
+        let what = format!(
+            "{} records of {topic} have no identity at the stage's path",
+            reading.unidentified
+        );
+        reading.incomplete = Some(match reading.incomplete.take() {
+            Some(reason) => format!("{reason}; {what}"),
+            None => what,
+        });
     }
     reading
 }
@@ -195,36 +291,77 @@ async fn read_topic(cluster: &Cluster, topic: &str, path: &JsonPath, from: &BTre
 type Rows = Vec<(String, Option<String>)>;
 
 /// Runs the query as it is, in PostgreSQL's simple protocol: every value comes as text.
-async fn query_rows(kept: &tokio::sync::Mutex<Option<PgConnection>>, url: &str, query: &str) -> Result<Rows, StageError> {
+async fn query_rows(
+    kept: &tokio::sync::Mutex<Option<PgConnection>>,
+    url: &str,
+    query: &str,
+) -> Result<Rows, StageError> {
     let mut kept = kept.lock().await;
     let work = async {
-        let mut connection = match kept.take() {
-            Some(connection) => connection,
-            None => PgConnection::connect(url).await?,
+        let ask = |query: &str| sqlx::raw_sql(AssertSqlSafe(query.to_owned()));
+        let (mut connection, rows) = match kept.take() {
+            None => (PgConnection::connect(url).await?, None),
+            Some(mut connection) => {
+                let rows = ask(query).fetch_all(&mut connection).await;
+                match rows {
+                    Ok(rows) => (connection, Some(rows)),
+                    Err(error) if !is_stale(&error) => return Err(error),
+                    // The server was restarted since the connection was made.
+                    Err(_) => (PgConnection::connect(url).await?, None),
+                }
+            }
         };
-        let rows = sqlx::raw_sql(AssertSqlSafe(query.to_owned())).fetch_all(&mut connection).await?;
+        let rows = match rows {
+            Some(rows) => rows,
+            None => ask(query).fetch_all(&mut connection).await?,
+        };
         *kept = Some(connection);
         Ok::<Vec<PgRow>, sqlx::Error>(rows)
     };
     let rows = match tokio::time::timeout(QUERY_TIMEOUT, work).await {
-        Err(_) => return Err(StageError::System(format!("the database did not answer within {} s", QUERY_TIMEOUT.as_secs()))),
+        Err(_) => {
+            return Err(StageError::System(format!(
+                "the database did not answer within {} s",
+                QUERY_TIMEOUT.as_secs()
+            )));
+        }
         Ok(Err(error)) => return Err(stage_error(&error)),
         Ok(Ok(rows)) => rows,
     };
     let text = |row: &PgRow, column: usize| -> Result<Option<String>, StageError> {
-        let value = row.try_get_raw(column).map_err(|error| stage_error(&error))?;
+        let value = row
+            .try_get_raw(column)
+            .map_err(|error| stage_error(&error))?;
         if value.is_null() {
             return Ok(None);
         }
-        value.as_str().map(|text| Some(text.to_owned())).map_err(|error| StageError::System(error.to_string()))
+        value
+            .as_str()
+            .map(|text| Some(text.to_owned()))
+            .map_err(|error| StageError::System(error.to_string()))
     };
     rows.iter()
         .map(|row| {
-            let identity = text(row, 0)?.ok_or_else(|| StageError::Document("the query's first column, the identity, is null in a row".to_owned()))?;
+            let identity = text(row, 0)?.ok_or_else(|| {
+                StageError::Document(
+                    "the query's first column, the identity, is null in a row".to_owned(),
+                )
+            })?;
             let value = if row.len() > 1 { text(row, 1)? } else { None };
             Ok((identity, value))
         })
         .collect()
+}
+
+/// Whether an error is about the connection, not about the statement: the server went away (class
+/// 57P, class 08), or the socket did.
+fn is_stale(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|code| code.starts_with("57P") || code.starts_with("08")),
+        _ => true,
+    }
 }
 
 /// An error that the server gave about the statement is the document's; anything else the system's.
@@ -234,12 +371,17 @@ fn stage_error(error: &sqlx::Error) -> StageError {
             let code = error.code().unwrap_or_default().into_owned();
             // Class 42: syntax error or access rule violation; 22: data exception.
             if code.starts_with("42") || code.starts_with("22") {
-                StageError::Document(format!("the query was refused: {} (SQLSTATE {code})", error.message()))
+                StageError::Document(format!(
+                    "the query was refused: {} (SQLSTATE {code})",
+                    error.message()
+                ))
             } else {
                 StageError::System(format!("{} (SQLSTATE {code})", error.message()))
             }
         }
-        sqlx::Error::Configuration(error) => StageError::Document(format!("the database URL: {error}")),
+        sqlx::Error::Configuration(error) => {
+            StageError::Document(format!("the database URL: {error}"))
+        }
         error => StageError::System(error.to_string()),
     }
 }
@@ -264,11 +406,16 @@ impl Seen {
     /// Whether an identity was seen at any of these stages.
     pub fn any(&self, stages: &[usize], identity: &str) -> bool {
         let seen = self.lock();
-        stages.iter().any(|stage| seen.get(*stage).is_some_and(|stage| stage.contains_key(identity)))
+        stages.iter().any(|stage| {
+            seen.get(*stage)
+                .is_some_and(|stage| stage.contains_key(identity))
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<HashMap<String, u64>>> {
-        self.stages.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.stages
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -318,5 +465,7 @@ impl Drop for Sampler {
 
 /// The stages at which a message's way ends, well or badly.
 pub fn ending_stages(readers: &[StageReader]) -> Vec<usize> {
-    (0..readers.len()).filter(|&index| readers[index].stage.role != StageRole::Trace).collect()
+    (0..readers.len())
+        .filter(|&index| readers[index].stage.role != StageRole::Trace)
+        .collect()
 }

@@ -33,16 +33,22 @@ pub async fn reach(
             let until_us = journal.now_us() + experiment.warm_up.as_micros() as u64;
             tokio::time::sleep(experiment.warm_up).await;
             let first = |load: &RunningLoad| -> Vec<Attempt> {
-                load.snapshot().into_iter().filter(|attempt| attempt.intended_us <= until_us).collect()
+                load.snapshot()
+                    .into_iter()
+                    .filter(|attempt| attempt.intended_us <= until_us)
+                    .collect()
             };
             let ending = ending_stages(readers);
             let deadline = tokio::time::Instant::now() + experiment.steady_timeout;
             let mut attempts = first(load);
-            while !all_ended(&attempts, sampler.seen(), &ending) && tokio::time::Instant::now() < deadline {
+            while !all_ended(&attempts, sampler.seen(), &ending)
+                && tokio::time::Instant::now() < deadline
+            {
                 tokio::time::sleep(LOOK_INTERVAL).await;
                 attempts = first(load);
             }
-            let ledger = Ledger::balance(&of_these(facts(attempts, readers, sampler, journal).await));
+            let ledger =
+                Ledger::balance(&of_these(facts(attempts, readers, sampler, journal).await));
             if ledger.counts().acknowledged == 0 {
                 let counts = ledger.counts();
                 let reason = format!(
@@ -60,13 +66,25 @@ pub async fn reach(
         .filter(|outcome| !outcome.holds.is_yes())
         .map(|outcome| format!("`{}`: {}", outcome.name, outcome.holds.detail()))
         .collect();
-    if unmet.is_empty() { Ok(outcomes) } else { Err((outcomes, unmet.join("; "))) }
+    if unmet.is_empty() {
+        Ok(outcomes)
+    } else {
+        Err((outcomes, unmet.join("; ")))
+    }
 }
 
 /// Asks every probe of the hypothesis.
-pub async fn ask_hypothesis(experiment: &Experiment, ledger: Option<&Ledger>, when: When) -> Vec<ProbeOutcome> {
+pub async fn ask_hypothesis(
+    experiment: &Experiment,
+    ledger: Option<&Ledger>,
+    when: When,
+) -> Vec<ProbeOutcome> {
     let mut outcomes = Vec::new();
-    for probe in experiment.hypothesis.iter().flat_map(|hypothesis| &hypothesis.probes) {
+    for probe in experiment
+        .hypothesis
+        .iter()
+        .flat_map(|hypothesis| &hypothesis.probes)
+    {
         // A plain experiment has no load to be accounted for.
         let ledger = ledger.filter(|_| matches!(probe.provider, Provider::Ledger { .. }));
         let output = ask(&probe.provider, ledger).await;
@@ -83,10 +101,15 @@ pub async fn ask_hypothesis(experiment: &Experiment, ledger: Option<&Ledger>, wh
 
 /// Leaves out the sightings of messages that came after the ones in question.
 fn of_these(mut facts: Facts) -> Facts {
-    let wanted: std::collections::HashSet<String> =
-        facts.attempts.iter().filter_map(|attempt| attempt.outcome.identity().map(str::to_owned)).collect();
+    let wanted: std::collections::HashSet<String> = facts
+        .attempts
+        .iter()
+        .filter_map(|attempt| attempt.outcome.identity().map(str::to_owned))
+        .collect();
     for stage in &mut facts.stages {
-        stage.sightings.retain(|sighting| wanted.contains(&sighting.identity));
+        stage
+            .sightings
+            .retain(|sighting| wanted.contains(&sighting.identity));
     }
     facts
 }

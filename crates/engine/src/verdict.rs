@@ -7,7 +7,8 @@
 //! 3. **inconclusive** – the system was not steady before anything was broken, or a fault was not
 //!    seen to take effect: whatever was measured then says nothing about that fault.
 //! 4. **deviated** – a probe of the hypothesis was seen not to hold.
-//! 5. **inconclusive** – a probe could not be measured, or nothing was acknowledged at all.
+//! 5. **inconclusive** – a probe could not be measured, there was none, or nothing was acknowledged
+//!    at all.
 //! 6. **passed**.
 
 use serde::{Deserialize, Serialize};
@@ -59,16 +60,29 @@ impl Grounds {
     /// The verdict and the reasons for it; a pass has none.
     pub fn verdict(&self) -> (Verdict, Vec<String>) {
         let all = |first: &[String], then: &[&[String]]| {
-            first.iter().chain(then.iter().copied().flatten()).cloned().collect::<Vec<_>>()
+            first
+                .iter()
+                .chain(then.iter().copied().flatten())
+                .cloned()
+                .collect::<Vec<_>>()
         };
         if !self.errors.is_empty() {
-            return (Verdict::Error, all(&self.errors, &[&self.unproven, &self.deviations, &self.unknown]));
+            return (
+                Verdict::Error,
+                all(
+                    &self.errors,
+                    &[&self.unproven, &self.deviations, &self.unknown],
+                ),
+            );
         }
         if let Some(reason) = &self.aborted {
             return (Verdict::Aborted, all(std::slice::from_ref(reason), &[]));
         }
         if !self.unproven.is_empty() {
-            return (Verdict::Inconclusive, all(&self.unproven, &[&self.deviations, &self.unknown]));
+            return (
+                Verdict::Inconclusive,
+                all(&self.unproven, &[&self.deviations, &self.unknown]),
+            );
         }
         if !self.deviations.is_empty() {
             return (Verdict::Deviated, all(&self.deviations, &[&self.unknown]));
@@ -88,7 +102,13 @@ mod tests {
     fn the_whole_lattice() {
         let some = vec!["reason".to_owned()];
         for bits in 0u8..32 {
-            let on = |bit: u8| if bits & (1 << bit) == 0 { Vec::new() } else { some.clone() };
+            let on = |bit: u8| {
+                if bits & (1 << bit) == 0 {
+                    Vec::new()
+                } else {
+                    some.clone()
+                }
+            };
             let grounds = Grounds {
                 errors: on(0),
                 aborted: on(1).pop(),

@@ -116,7 +116,7 @@ pub struct Stage {
     pub source: StageSource,
     /// What it means to be found there.
     pub role: StageRole,
-    /// How long after its acknowledgement a message may take to get there.
+    /// How long after it was due to be sent a message may take to settle; for settled stages only.
     pub within: Option<Duration>,
     /// Where the document says so.
     pub at: Span,

@@ -242,6 +242,20 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The time limit of a stage, which only a settled stage has.
+    fn within(&mut self, node: &Node) -> Option<Duration> {
+        let entry = node.entry("within")?;
+        if node.get("role").and_then(Node::as_text) != Some("settled") {
+            self.diagnostics
+                .error(
+                    entry.key_span,
+                    "`within` is for stages with `role: settled` only",
+                )
+                .help("a limit is set on the end of a message's way");
+        }
+        duration(&entry.value)
+    }
+
     fn stage(&mut self, node: &Node) -> Option<Stage> {
         if !matches!(node.data, Data::Map(_)) {
             return None;
@@ -283,7 +297,7 @@ impl<'a> Reader<'a> {
                 Some("unwanted") => StageRole::Unwanted,
                 _ => StageRole::Trace,
             },
-            within: node.get("within").and_then(duration),
+            within: self.within(node),
             at: node.span,
         })
     }

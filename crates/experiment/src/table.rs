@@ -176,7 +176,7 @@ const STAGE: Object<'static> = Object {
         Field::optional(
             "within",
             Kind::Duration,
-            "How long after its acknowledgement a message may take to get there.",
+            "How long after it was due to be sent a message may take to settle; for settled stages only.",
         ),
     ],
 };

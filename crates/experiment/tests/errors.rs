@@ -181,7 +181,7 @@ fn every_wrong_place_is_one_error_with_its_line() {
             "",
         ),
         (
-            "role: settled",
+            "role: settled\n      within: 30s",
             "role: trace",
             23,
             "no stage has `role: settled`",
@@ -405,6 +405,31 @@ method:
 ";
     let lines: Vec<usize> = problems(text).iter().map(|one| one.0).collect();
     assert_eq!(lines, [1, 2, 3, 3, 5, 6, 7], "{:?}", problems(text));
+}
+
+#[test]
+fn what_would_mean_nothing_is_refused() {
+    let asked_in_the_method = with(
+        "method:\n",
+        "method:\n  - {type: probe, name: asks, provider: {type: ledger, measure: lost}}\n",
+    );
+    let limit_on_the_way = with("{name: logged, kafka:", "{name: logged, within: 5s, kafka:");
+    for (text, line, message) in [
+        (
+            asked_in_the_method,
+            39,
+            "the ledger is asked in the hypothesis only",
+        ),
+        (
+            limit_on_the_way,
+            24,
+            "`within` is for stages with `role: settled` only",
+        ),
+    ] {
+        let problems = problems(&text);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!((problems[0].0, problems[0].1.as_str()), (line, message));
+    }
 }
 
 #[test]

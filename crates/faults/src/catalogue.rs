@@ -20,5 +20,8 @@ pub fn declarations() -> Vec<FaultDeclaration> {
 
 /// The fault of that name.
 pub fn find(name: &str) -> Option<&'static dyn Fault> {
-    FAULTS.iter().copied().find(|fault| fault.declaration().name == name)
+    FAULTS
+        .iter()
+        .copied()
+        .find(|fault| fault.declaration().name == name)
 }

@@ -34,16 +34,32 @@ pub trait Fault: Send + Sync {
     fn lasts(&self, parameters: &Parameters) -> Option<Duration>;
 
     /// Breaks it.
-    fn apply<'a>(&'a self, record: &'a UndoRecord, context: &'a Context) -> BoxFuture<'a, Result<(), FaultError>>;
+    fn apply<'a>(
+        &'a self,
+        record: &'a UndoRecord,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<(), FaultError>>;
 
     /// Whether the effect can be seen now.
-    fn confirm<'a>(&'a self, record: &'a UndoRecord, context: &'a Context) -> BoxFuture<'a, Observed>;
+    fn confirm<'a>(
+        &'a self,
+        record: &'a UndoRecord,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Observed>;
 
     /// Undoes it.
-    fn recover<'a>(&'a self, record: &'a UndoRecord, context: &'a Context) -> BoxFuture<'a, Result<(), FaultError>>;
+    fn recover<'a>(
+        &'a self,
+        record: &'a UndoRecord,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<(), FaultError>>;
 
     /// Whether nothing of it can be seen any more.
-    fn is_recovered<'a>(&'a self, record: &'a UndoRecord, context: &'a Context) -> BoxFuture<'a, Observed>;
+    fn is_recovered<'a>(
+        &'a self,
+        record: &'a UndoRecord,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Observed>;
 }
 
 /// What was observed.
@@ -129,8 +145,20 @@ pub enum FaultError {
         /// Why.
         source: std::io::Error,
     },
+    /// A process that is to be ended runs on.
+    #[error("process {pid} of {instance} has not ended within {} s, so it cannot be started anew", waited.as_secs())]
+    StillRuns {
+        /// The instance.
+        instance: String,
+        /// Its process.
+        pid: i32,
+        /// How long was waited.
+        waited: Duration,
+    },
     /// The record names a fault that this version does not have.
-    #[error("fault `{0}` is unknown to this version of shaketable; the version that applied it can recover it")]
+    #[error(
+        "fault `{0}` is unknown to this version of shaketable; the version that applied it can recover it"
+    )]
     UnknownFault(String),
 }
 
@@ -158,7 +186,10 @@ impl Context {
 
     /// The status of the very system a record speaks of: `None` when that has gone, with its
     /// supervisor, whatever runs under its name now.
-    pub async fn status_of(&self, record: &UndoRecord) -> Result<Option<SystemStatus>, TestbedError> {
+    pub async fn status_of(
+        &self,
+        record: &UndoRecord,
+    ) -> Result<Option<SystemStatus>, TestbedError> {
         if !record.hit.supervisor.is_alive() {
             return Ok(None);
         }

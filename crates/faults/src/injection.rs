@@ -17,7 +17,9 @@ pub const CONFIRM_TIMEOUT: Duration = Duration::from_secs(40);
 /// How long a recovery may take to be seen. A broker on a busy machine starts in 5–20 s and then
 /// catches up.
 pub const RECOVER_TIMEOUT: Duration = Duration::from_secs(90);
-/// Between two looks.
+/// How long undoing is tried again when it fails: a supervisor that is about to end answers nothing.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two looks, and between two tries.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A fault that is being applied, is in place, or is being undone.
@@ -31,8 +33,15 @@ pub struct Injection {
 impl Injection {
     /// Resolves the target and writes the undo record. Nothing is broken yet. `id` is unique
     /// among all injections; `system` is the name of the system.
-    pub async fn prepare(context: &Context, run: &str, id: &str, system: &str, call: &FaultCall) -> Result<Injection, FaultError> {
-        let fault = catalogue::find(&call.fault).ok_or_else(|| FaultError::UnknownFault(call.fault.clone()))?;
+    pub async fn prepare(
+        context: &Context,
+        run: &str,
+        id: &str,
+        system: &str,
+        call: &FaultCall,
+    ) -> Result<Injection, FaultError> {
+        let fault = catalogue::find(&call.fault)
+            .ok_or_else(|| FaultError::UnknownFault(call.fault.clone()))?;
         let status = context.client(system).status().await?;
         let hit = target::resolve(&call.target, &status).await?;
         let record = UndoRecord {
@@ -48,14 +57,25 @@ impl Injection {
         };
         let journal = UndoJournal::new(context.home().faults());
         journal.write(&record)?;
-        Ok(Injection { fault, record, context: context.clone(), journal })
+        Ok(Injection {
+            fault,
+            record,
+            context: context.clone(),
+            journal,
+        })
     }
 
     /// An injection of an earlier process, to be recovered.
     pub fn resume(context: &Context, record: UndoRecord) -> Result<Injection, FaultError> {
-        let fault = catalogue::find(&record.fault).ok_or_else(|| FaultError::UnknownFault(record.fault.clone()))?;
+        let fault = catalogue::find(&record.fault)
+            .ok_or_else(|| FaultError::UnknownFault(record.fault.clone()))?;
         let journal = UndoJournal::new(context.home().faults());
-        Ok(Injection { fault, record, context: context.clone(), journal })
+        Ok(Injection {
+            fault,
+            record,
+            context: context.clone(),
+            journal,
+        })
     }
 
     /// The undo record.
@@ -82,7 +102,10 @@ impl Injection {
 
     /// Waits until its effect is seen, at most [`CONFIRM_TIMEOUT`].
     pub async fn confirm(&self) -> Observed {
-        look(CONFIRM_TIMEOUT, || self.fault.confirm(&self.record, &self.context)).await
+        look(CONFIRM_TIMEOUT, || {
+            self.fault.confirm(&self.record, &self.context)
+        })
+        .await
     }
 
     /// Undoes it, waits until that is seen, at most [`RECOVER_TIMEOUT`], and removes the record
@@ -96,10 +119,17 @@ impl Injection {
                 Err(other) => Observed::Unknown(format!("{error}; {other}")),
             };
         }
-        if let Err(error) = self.fault.recover(&self.record, &self.context).await {
-            return Observed::Unknown(error.to_string());
+        let deadline = tokio::time::Instant::now() + RETRY_TIMEOUT;
+        while let Err(error) = self.fault.recover(&self.record, &self.context).await {
+            if tokio::time::Instant::now() >= deadline {
+                return Observed::Unknown(error.to_string());
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
         }
-        let seen = look(RECOVER_TIMEOUT, || self.fault.is_recovered(&self.record, &self.context)).await;
+        let seen = look(RECOVER_TIMEOUT, || {
+            self.fault.is_recovered(&self.record, &self.context)
+        })
+        .await;
         if seen.is_yes()
             && let Err(error) = self.journal.remove(&self.record.id)
         {

@@ -34,13 +34,19 @@ async fn heal(context: &Context, wanted: impl Fn(&UndoRecord) -> bool) -> Vec<He
     let mut healed = Vec::new();
     for record in UndoJournal::new(context.home().faults()).all() {
         match record {
-            Err(error) => healed.push(Healed { record: None, outcome: Err(error) }),
+            Err(error) => healed.push(Healed {
+                record: None,
+                outcome: Err(error),
+            }),
             Ok(record) if wanted(&record) => {
                 let outcome = match Injection::resume(context, record.clone()) {
                     Ok(mut injection) => Ok(injection.recover().await),
                     Err(error) => Err(error),
                 };
-                healed.push(Healed { record: Some(record), outcome });
+                healed.push(Healed {
+                    record: Some(record),
+                    outcome,
+                });
             }
             Ok(_) => {}
         }

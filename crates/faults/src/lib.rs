@@ -11,10 +11,11 @@
 //! 4. `recover` never harms a stranger: a system or process that is not the recorded one is left
 //!    alone.
 //!
-//! A fault is one file with its test beside it, and one line in [`catalogue`]; `noop` is the
-//! template. Where targets are found is [`target`]; what follows from a verdict is the engine's.
+//! A fault is one file and one line in [`catalogue`]; `noop` is the template. What faults do to real
+//! processes is tested through the command line. Where targets are found is [`target`]; what follows from a verdict is the engine's.
 
 pub mod catalogue;
+mod downtime;
 pub mod fault;
 pub mod injection;
 pub mod leftovers;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use shaketable_document::{Field, Kind};
 use shaketable_experiment::FaultDeclaration;
 
 use crate::fault::{BoxFuture, Context, Fault, FaultError, Observed, Parameters};
@@ -10,12 +11,18 @@ use crate::undo::UndoRecord;
 
 pub(crate) struct Noop;
 
+const PARAMETERS: &[Field<'static>] = &[Field::optional(
+    "ends-after",
+    Kind::Duration,
+    "When it is over; at the end of the method when left out.",
+)];
+
 impl Fault for Noop {
     fn declaration(&self) -> FaultDeclaration {
         FaultDeclaration {
             name: "noop",
             doc: "Breaks nothing; an experiment with it is inconclusive.",
-            parameters: &[],
+            parameters: PARAMETERS,
             targets: &["leader-of", "controller", "service"],
         }
     }
@@ -24,23 +31,39 @@ impl Fault for Noop {
         format!("does nothing to {}", record.hit.instance)
     }
 
-    fn lasts(&self, _parameters: &Parameters) -> Option<Duration> {
-        None
+    fn lasts(&self, parameters: &Parameters) -> Option<Duration> {
+        parameters.duration("ends-after")
     }
 
-    fn apply<'a>(&'a self, _record: &'a UndoRecord, _context: &'a Context) -> BoxFuture<'a, Result<(), FaultError>> {
+    fn apply<'a>(
+        &'a self,
+        _record: &'a UndoRecord,
+        _context: &'a Context,
+    ) -> BoxFuture<'a, Result<(), FaultError>> {
         Box::pin(async { Ok(()) })
     }
 
-    fn confirm<'a>(&'a self, _record: &'a UndoRecord, _context: &'a Context) -> BoxFuture<'a, Observed> {
+    fn confirm<'a>(
+        &'a self,
+        _record: &'a UndoRecord,
+        _context: &'a Context,
+    ) -> BoxFuture<'a, Observed> {
         Box::pin(async { Observed::No("noop has no effect".to_owned()) })
     }
 
-    fn recover<'a>(&'a self, _record: &'a UndoRecord, _context: &'a Context) -> BoxFuture<'a, Result<(), FaultError>> {
+    fn recover<'a>(
+        &'a self,
+        _record: &'a UndoRecord,
+        _context: &'a Context,
+    ) -> BoxFuture<'a, Result<(), FaultError>> {
         Box::pin(async { Ok(()) })
     }
 
-    fn is_recovered<'a>(&'a self, _record: &'a UndoRecord, _context: &'a Context) -> BoxFuture<'a, Observed> {
+    fn is_recovered<'a>(
+        &'a self,
+        _record: &'a UndoRecord,
+        _context: &'a Context,
+    ) -> BoxFuture<'a, Observed> {
         Box::pin(async { Observed::Yes("noop leaves nothing behind".to_owned()) })
     }
 }

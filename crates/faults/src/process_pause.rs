@@ -1,14 +1,15 @@
 //! `process-pause`: SIGSTOP, and SIGCONT to recover. The process keeps its connections and answers
-//! nothing. Confirmed by the kernel's word that it is stopped.
+//! nothing. Confirmed by the kernel's word that it is stopped, and no child of it goes on.
 
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use shaketable_document::{Field, Kind};
 use shaketable_experiment::FaultDeclaration;
+use shaketable_testbed::process::{ProcessIdentity, descendants};
 
+use crate::downtime::{goes_down, runs_and_leads};
 use crate::fault::{BoxFuture, Context, Fault, FaultError, Observed, Parameters};
-use crate::process_kill::runs_and_leads;
 use crate::undo::UndoRecord;
 
 pub(crate) struct ProcessPause;
@@ -37,17 +38,37 @@ impl Fault for ProcessPause {
         parameters.duration("resume-after")
     }
 
-    fn apply<'a>(&'a self, record: &'a UndoRecord, context: &'a Context) -> BoxFuture<'a, Result<(), FaultError>> {
+    fn apply<'a>(
+        &'a self,
+        record: &'a UndoRecord,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<(), FaultError>> {
         Box::pin(async move {
             let client = context.client(&record.hit.system);
-            Ok(client.signal(&record.hit.instance, Signal::SIGSTOP).await?)
+            Ok(client
+                .signal(&record.hit.instance, &record.hit.process, Signal::SIGSTOP)
+                .await?)
         })
     }
 
-    fn confirm<'a>(&'a self, record: &'a UndoRecord, _context: &'a Context) -> BoxFuture<'a, Observed> {
+    fn confirm<'a>(
+        &'a self,
+        record: &'a UndoRecord,
+        _context: &'a Context,
+    ) -> BoxFuture<'a, Observed> {
         Box::pin(async move {
             let (pid, instance) = (record.hit.process.pid, &record.hit.instance);
-            if record.hit.process.is_stopped() {
+            let going_on: Vec<i32> = descendants(pid)
+                .into_iter()
+                .filter_map(ProcessIdentity::of)
+                .filter(|child| child.is_alive() && !child.is_stopped())
+                .map(|child| child.pid)
+                .collect();
+            if record.hit.process.is_stopped() && !going_on.is_empty() {
+                Observed::No(format!(
+                    "process {pid} of {instance} is stopped, but its children go on: {going_on:?}; a service of several processes cannot be paused yet"
+                ))
+            } else if record.hit.process.is_stopped() {
                 Observed::Yes(format!("process {pid} of {instance} is stopped"))
             } else {
                 Observed::No(format!("process {pid} of {instance} is not stopped"))
@@ -55,21 +76,34 @@ impl Fault for ProcessPause {
         })
     }
 
-    fn recover<'a>(&'a self, record: &'a UndoRecord, context: &'a Context) -> BoxFuture<'a, Result<(), FaultError>> {
+    fn recover<'a>(
+        &'a self,
+        record: &'a UndoRecord,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<(), FaultError>> {
         Box::pin(async move {
             // A process that has ended since, or been replaced, is not paused.
-            if context.status_of(record).await?.is_none() || !record.hit.process.is_alive() {
+            if goes_down(record, context).await? || !record.hit.process.is_alive() {
                 return Ok(());
             }
             let client = context.client(&record.hit.system);
-            Ok(client.signal(&record.hit.instance, Signal::SIGCONT).await?)
+            Ok(client
+                .signal(&record.hit.instance, &record.hit.process, Signal::SIGCONT)
+                .await?)
         })
     }
 
-    fn is_recovered<'a>(&'a self, record: &'a UndoRecord, context: &'a Context) -> BoxFuture<'a, Observed> {
+    fn is_recovered<'a>(
+        &'a self,
+        record: &'a UndoRecord,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Observed> {
         Box::pin(async move {
             if record.hit.process.is_stopped() {
-                return Observed::No(format!("process {} of {} is still stopped", record.hit.process.pid, record.hit.instance));
+                return Observed::No(format!(
+                    "process {} of {} is still stopped",
+                    record.hit.process.pid, record.hit.instance
+                ));
             }
             runs_and_leads(record, context).await
         })

@@ -6,8 +6,8 @@ use std::time::Duration;
 use shaketable_document::{Field, Kind};
 use shaketable_experiment::FaultDeclaration;
 
+use crate::downtime::{down_and_leaderless, run_again, runs_and_leads};
 use crate::fault::{BoxFuture, Context, Fault, FaultError, Observed, Parameters};
-use crate::process_kill::{down_and_leaderless, run_again, runs_and_leads};
 use crate::undo::UndoRecord;
 
 pub(crate) struct ProcessRestart;
@@ -29,14 +29,21 @@ impl Fault for ProcessRestart {
     }
 
     fn describe(&self, record: &UndoRecord) -> String {
-        format!("stops {} gracefully and starts it again", record.hit.instance)
+        format!(
+            "stops {} gracefully and starts it again",
+            record.hit.instance
+        )
     }
 
     fn lasts(&self, parameters: &Parameters) -> Option<Duration> {
         parameters.duration("restart-after")
     }
 
-    fn apply<'a>(&'a self, record: &'a UndoRecord, context: &'a Context) -> BoxFuture<'a, Result<(), FaultError>> {
+    fn apply<'a>(
+        &'a self,
+        record: &'a UndoRecord,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<(), FaultError>> {
         Box::pin(async move {
             let client = context.client(&record.hit.system);
             client.hold(&record.hit.instance).await?;
@@ -44,15 +51,27 @@ impl Fault for ProcessRestart {
         })
     }
 
-    fn confirm<'a>(&'a self, record: &'a UndoRecord, context: &'a Context) -> BoxFuture<'a, Observed> {
+    fn confirm<'a>(
+        &'a self,
+        record: &'a UndoRecord,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Observed> {
         Box::pin(down_and_leaderless(record, context))
     }
 
-    fn recover<'a>(&'a self, record: &'a UndoRecord, context: &'a Context) -> BoxFuture<'a, Result<(), FaultError>> {
+    fn recover<'a>(
+        &'a self,
+        record: &'a UndoRecord,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<(), FaultError>> {
         Box::pin(run_again(record, context))
     }
 
-    fn is_recovered<'a>(&'a self, record: &'a UndoRecord, context: &'a Context) -> BoxFuture<'a, Observed> {
+    fn is_recovered<'a>(
+        &'a self,
+        record: &'a UndoRecord,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Observed> {
         Box::pin(runs_and_leads(record, context))
     }
 }

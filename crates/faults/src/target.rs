@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 use shaketable_experiment::Target;
 use shaketable_kafka::Cluster;
-use shaketable_testbed::process::ProcessIdentity;
 use shaketable_testbed::SystemStatus;
+use shaketable_testbed::process::ProcessIdentity;
 
 use crate::fault::FaultError;
 
@@ -40,34 +40,62 @@ pub struct Led {
 
 /// Finds the process that plays the role now.
 pub async fn resolve(target: &Target, status: &SystemStatus) -> Result<Hit, FaultError> {
-    let not_found = |reason: String| FaultError::Target { target: target.to_string(), reason };
+    let not_found = |reason: String| FaultError::Target {
+        target: target.to_string(),
+        reason,
+    };
     let (instance, led) = match target {
         Target::Service(name) => {
-            let mut running = status.instances_of(name).filter(|instance| instance.process.is_some());
+            let mut running = status
+                .instances_of(name)
+                .filter(|instance| instance.process.is_some());
             let instance = running.next().ok_or_else(|| {
                 let known = status.services().join(", ");
                 not_found(if status.instances_of(name).next().is_some() {
                     "none of its processes runs".to_owned()
                 } else {
-                    format!("system `{}` has no such service; it has {known}", status.name)
+                    format!(
+                        "system `{}` has no such service; it has {known}",
+                        status.name
+                    )
                 })
             })?;
             (instance, None)
         }
         Target::Controller => {
-            let node = cluster(status, target)?.controller().await.map_err(|error| not_found(error.to_string()))?;
-            (status.node(node).ok_or_else(|| not_found(format!("node {node} is no service of the system")))?, None)
+            let node = cluster(status, target)?
+                .controller()
+                .await
+                .map_err(|error| not_found(error.to_string()))?;
+            (
+                status
+                    .node(node)
+                    .ok_or_else(|| not_found(format!("node {node} is no service of the system")))?,
+                None,
+            )
         }
         Target::LeaderOf { topic, partition } => {
             let cluster = cluster(status, target)?;
-            let metadata = cluster.metadata(Some(&[topic])).await.map_err(|error| not_found(error.to_string()))?;
+            let metadata = cluster
+                .metadata(Some(&[topic]))
+                .await
+                .map_err(|error| not_found(error.to_string()))?;
             let found = metadata
                 .topic(topic)
                 .and_then(|topic| topic.partition(*partition))
                 .map_err(|error| not_found(error.to_string()))?;
-            let node = cluster.leader_of(topic, *partition).await.map_err(|error| not_found(error.to_string()))?;
-            let led = Led { topic: topic.clone(), partition: *partition, leader_epoch: found.leader_epoch };
-            let instance = status.node(node).ok_or_else(|| not_found(format!("node {node} is no service of the system")))?;
+            let node = cluster
+                .leader_of(topic, *partition)
+                .await
+                .map_err(|error| not_found(error.to_string()))?;
+            let led = Led {
+                topic: topic.clone(),
+                partition: *partition,
+                leader_epoch: found.leader_epoch,
+            };
+            let instance = status
+                .node(node)
+                .ok_or_else(|| not_found(format!("node {node} is no service of the system")))?;
             (instance, Some(led))
         }
     };

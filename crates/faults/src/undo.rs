@@ -80,7 +80,9 @@ impl UndoJournal {
     pub fn remove(&self, id: &str) -> Result<(), FaultError> {
         let path = self.path(id);
         match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(error(&path, source)),
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(error(&path, source))
+            }
             _ => sync_folder(&self.folder).map_err(|source| error(&self.folder, source)),
         }
     }
@@ -96,14 +98,18 @@ impl UndoJournal {
         let mut paths: Vec<PathBuf> = entries
             .flatten()
             .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+            .filter(|path| {
+                path.extension()
+                    .is_some_and(|extension| extension == "json")
+            })
             .collect();
         paths.sort();
         let mut records: Vec<Result<UndoRecord, FaultError>> = paths
             .iter()
             .map(|path| {
                 let bytes = std::fs::read(path).map_err(|source| error(path, source))?;
-                serde_json::from_slice(&bytes).map_err(|source| error(path, std::io::Error::other(source)))
+                serde_json::from_slice(&bytes)
+                    .map_err(|source| error(path, std::io::Error::other(source)))
             })
             .collect();
         records.sort_by_key(|record| record.as_ref().ok().map(|record| record.applied_at));
@@ -123,5 +129,8 @@ fn sync_folder(folder: &Path) -> std::io::Result<()> {
 }
 
 fn error(path: &Path, source: std::io::Error) -> FaultError {
-    FaultError::Record { path: path.display().to_string(), source }
+    FaultError::Record {
+        path: path.display().to_string(),
+        source,
+    }
 }

@@ -50,12 +50,21 @@ pub(crate) fn unwanted_name(ledger: &Ledger) -> String {
         .filter(|stage| stage.spec.role == shaketable_ledger::StageRole::Unwanted)
         .map(|stage| stage.spec.name.as_str())
         .collect();
-    if names.is_empty() { "unwanted".to_owned() } else { names.join("/") }
+    if names.is_empty() {
+        "unwanted".to_owned()
+    } else {
+        names.join("/")
+    }
 }
 
 pub(crate) fn stages(ledger: &Ledger) -> String {
     let mut out = String::new();
-    let width = ledger.stages().iter().map(|stage| stage.name.chars().count()).max().unwrap_or(0);
+    let width = ledger
+        .stages()
+        .iter()
+        .map(|stage| stage.name.chars().count())
+        .max()
+        .unwrap_or(0);
     for stage in ledger.stages() {
         let _ = write!(
             out,
@@ -76,8 +85,17 @@ pub(crate) fn stages(ledger: &Ledger) -> String {
 pub(crate) fn findings(ledger: &Ledger, noun: &str) -> String {
     let mut out = String::new();
     for finding in ledger.findings() {
-        let certain = if finding.certain { "" } else { " (at least; not everything could be read)" };
-        let _ = writeln!(out, "\n{} — {}{certain}", finding, class_name(finding.class));
+        let certain = if finding.certain {
+            ""
+        } else {
+            " (at least; not everything could be read)"
+        };
+        let _ = writeln!(
+            out,
+            "\n{} — {}{certain}",
+            finding,
+            class_name(finding.class)
+        );
         if finding.class == Class::Info {
             continue;
         }
@@ -94,14 +112,24 @@ pub(crate) fn findings(ledger: &Ledger, noun: &str) -> String {
     out
 }
 
-fn stories<'a>(ledger: &'a Ledger, finding: &'a Finding, noun: &'a str) -> impl Iterator<Item = String> + 'a {
-    let claimed = finding.seqs.iter().filter_map(move |seq| ledger.story(*seq, noun));
+fn stories<'a>(
+    ledger: &'a Ledger,
+    finding: &'a Finding,
+    noun: &'a str,
+) -> impl Iterator<Item = String> + 'a {
+    let claimed = finding
+        .seqs
+        .iter()
+        .filter_map(move |seq| ledger.story(*seq, noun));
     let unclaimed = finding
         .identities
         .iter()
         .filter(|_| finding.seqs.is_empty())
         .filter_map(move |identity| ledger.unclaimed_story(identity, noun));
-    claimed.chain(unclaimed).take(WITNESSES_MAX).map(|story| story.to_string())
+    claimed
+        .chain(unclaimed)
+        .take(WITNESSES_MAX)
+        .map(|story| story.to_string())
 }
 
 fn class_name(class: Class) -> &'static str {

@@ -10,9 +10,21 @@ use crate::ledger::{equations, findings, stages};
 /// The whole report of a run.
 pub fn text(record: &RunRecord) -> String {
     let mut out = String::new();
-    let variant = record.variant.as_ref().map_or_else(String::new, |variant| format!(", variant {variant}"));
-    let _ = writeln!(out, "── {} ({}{variant})", record.title, record.experiment.display());
-    let _ = writeln!(out, "verdict: {}", record.verdict.to_string().to_uppercase());
+    let variant = record
+        .variant
+        .as_ref()
+        .map_or_else(String::new, |variant| format!(", variant {variant}"));
+    let _ = writeln!(
+        out,
+        "── {} ({}{variant})",
+        record.title,
+        record.experiment.display()
+    );
+    let _ = writeln!(
+        out,
+        "verdict: {}",
+        record.verdict.to_string().to_uppercase()
+    );
     for reason in &record.reasons {
         let _ = writeln!(out, "  because {}", reason.trim_end().replace('\n', "\n  "));
     }
@@ -33,7 +45,12 @@ pub fn text(record: &RunRecord) -> String {
         out.push_str(&findings(ledger, &record.noun));
     }
     if let Some(folder) = &record.folder {
-        let _ = writeln!(out, "\n{:.1} s in all; journal and facts in {}", record.duration.as_secs_f64(), folder.display());
+        let _ = writeln!(
+            out,
+            "\n{:.1} s in all; journal and facts in {}",
+            record.duration.as_secs_f64(),
+            folder.display()
+        );
     }
     out
 }
@@ -41,7 +58,9 @@ pub fn text(record: &RunRecord) -> String {
 fn measures(record: &RunRecord) -> String {
     let mut out = String::new();
     if let Some(recovery) = &record.recovery {
-        let seconds = |value: Option<f64>| value.map_or_else(|| "not seen".to_owned(), |value| format!("{value:.1} s"));
+        let seconds = |value: Option<f64>| {
+            value.map_or_else(|| "not seen".to_owned(), |value| format!("{value:.1} s"))
+        };
         let _ = writeln!(
             out,
             "\navailability: longest gap {:.1} s, unavailable {:.1} s in all; fault → first error {}, fault → steady {}, healed → steady {}, drain {}",
@@ -72,11 +91,23 @@ fn hypothesis(record: &RunRecord) -> String {
     use shaketable_faults::Observed;
     let mut out = String::new();
     for when in [When::Before, When::After] {
-        let probes: Vec<_> = record.probes.iter().filter(|probe| probe.when == when).collect();
+        let probes: Vec<_> = record
+            .probes
+            .iter()
+            .filter(|probe| probe.when == when)
+            .collect();
         if probes.is_empty() {
             continue;
         }
-        let _ = writeln!(out, "\nhypothesis {}", if when == When::Before { "before" } else { "after" });
+        let _ = writeln!(
+            out,
+            "\nhypothesis {}",
+            if when == When::Before {
+                "before"
+            } else {
+                "after"
+            }
+        );
         for probe in probes {
             let mark = match probe.holds {
                 Observed::Yes(_) => "holds  ",
@@ -93,27 +124,64 @@ fn hypothesis(record: &RunRecord) -> String {
 /// ledger's integers.
 pub fn comparison(runs: &[(&RunRecord, Option<Verdict>)]) -> String {
     let mut rows = vec![
-        ["experiment", "variant", "verdict", "expected", "attempted", "acknowledged", "failed", "indeterminate", "settled", "unwanted", "stuck", "lost"]
-            .map(str::to_owned)
-            .to_vec(),
+        [
+            "experiment",
+            "variant",
+            "verdict",
+            "expected",
+            "attempted",
+            "acknowledged",
+            "failed",
+            "indeterminate",
+            "settled",
+            "unwanted",
+            "stuck",
+            "lost",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
     ];
     for (record, expected) in runs {
         let mut row = vec![
-            record.experiment.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            record
+                .experiment
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
             record.variant.clone().unwrap_or_else(|| "-".to_owned()),
             record.verdict.to_string(),
             expected.map_or_else(|| "-".to_owned(), |expected| expected.to_string()),
         ];
-        match record.ledger.as_ref().map(shaketable_ledger::Ledger::counts) {
+        match record
+            .ledger
+            .as_ref()
+            .map(shaketable_ledger::Ledger::counts)
+        {
             Some(c) => row.extend(
-                [c.attempted, c.acknowledged, c.failed, c.indeterminate, c.settled, c.unwanted, c.stuck, c.lost].map(|n| n.to_string()),
+                [
+                    c.attempted,
+                    c.acknowledged,
+                    c.failed,
+                    c.indeterminate,
+                    c.settled,
+                    c.unwanted,
+                    c.stuck,
+                    c.lost,
+                ]
+                .map(|n| n.to_string()),
             ),
             None => row.extend(std::iter::repeat_n("-".to_owned(), 8)),
         }
         rows.push(row);
     }
     let widths: Vec<usize> = (0..rows[0].len())
-        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .map(|column| {
+            rows.iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     let mut out = String::new();
     for row in &rows {
@@ -121,7 +189,13 @@ pub fn comparison(runs: &[(&RunRecord, Option<Verdict>)]) -> String {
             .iter()
             .zip(&widths)
             .enumerate()
-            .map(|(column, (cell, width))| if column < 4 { format!("{cell:width$}") } else { format!("{cell:>width$}") })
+            .map(|(column, (cell, width))| {
+                if column < 4 {
+                    format!("{cell:width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
+            })
             .collect();
         let _ = writeln!(out, "{}", cells.join("  ").trim_end());
     }

@@ -40,6 +40,8 @@ pub enum Request {
     Signal {
         /// Which instance.
         instance: String,
+        /// Its process; if it has another one by now, that is left alone.
+        process: ProcessIdentity,
         /// The signal's number.
         signal: i32,
     },
@@ -137,6 +139,8 @@ pub struct InstanceStatus {
     pub state: InstanceState,
     /// The process, while there is one.
     pub process: Option<ProcessIdentity>,
+    /// Whether its health is checked at all.
+    pub has_check: bool,
     /// What its health check says; absent when it has none or does not run.
     pub healthy: Option<bool>,
     /// Whether it is kept down by a fault.
@@ -244,14 +248,16 @@ impl SystemClient {
         }
     }
 
-    /// Sends a signal to an instance's process.
+    /// Sends a signal to the process of an instance, if that is still this very process.
     pub async fn signal(
         &self,
         instance: &str,
+        process: &ProcessIdentity,
         signal: nix::sys::signal::Signal,
     ) -> Result<(), TestbedError> {
         let request = Request::Signal {
             instance: instance.to_owned(),
+            process: process.clone(),
             signal: signal as i32,
         };
         self.done(&request, ANSWER_TIMEOUT).await

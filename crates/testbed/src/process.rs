@@ -68,30 +68,40 @@ pub fn boot_id() -> String {
         .unwrap_or_default()
 }
 
+/// The process ids of all descendants of a process that run now.
+pub fn descendants(pid: i32) -> Vec<i32> {
+    let mut found = Vec::new();
+    let mut todo = vec![pid];
+    while let Some(pid) = todo.pop() {
+        let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+            continue;
+        };
+        for task in tasks.flatten() {
+            let text = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            let children = text
+                .split_whitespace()
+                .filter_map(|n| n.parse::<i32>().ok());
+            let known = found.len();
+            found.extend(children);
+            todo.extend(&found[known..]);
+        }
+    }
+    found
+}
+
 /// Resident memory in bytes of a process and all its descendants. Shared pages are counted once
 /// per process (so PostgreSQL's backends look a little larger than they are).
 pub fn resident_bytes(pid: i32) -> u64 {
-    let page = 4096;
-    let mut total = 0;
-    let mut todo = vec![pid];
-    while let Some(pid) = todo.pop() {
-        if let Ok(statm) = std::fs::read_to_string(format!("/proc/{pid}/statm"))
-            && let Some(pages) = statm
-                .split_whitespace()
-                .nth(1)
-                .and_then(|n| n.parse::<u64>().ok())
-        {
-            total += pages * page;
-        }
-        if let Ok(children) = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")) {
-            todo.extend(
-                children
-                    .split_whitespace()
-                    .filter_map(|n| n.parse::<i32>().ok()),
-            );
-        }
-    }
-    total
+    const PAGE_BYTES: u64 = 4096;
+    let resident_pages = |pid: &i32| -> Option<u64> {
+        let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+        statm.split_whitespace().nth(1)?.parse().ok()
+    };
+    std::iter::once(pid)
+        .chain(descendants(pid))
+        .filter_map(|pid| resident_pages(&pid))
+        .sum::<u64>()
+        * PAGE_BYTES
 }
 
 /// The two fields of `/proc/PID/stat` that matter here.

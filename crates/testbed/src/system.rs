@@ -104,8 +104,8 @@ impl System {
                     if effective != written {
                         substitutions.push(Substitution {
                             place: place.to_owned(),
-                            written: without_password(written),
-                            effective: without_password(&effective),
+                            written: without_secrets(written),
+                            effective: without_secrets(&effective),
                         });
                     }
                     effective
@@ -192,19 +192,26 @@ impl Hosts {
     }
 }
 
-/// The same text with the password of a URL's user information struck out: substitutions are shown
-/// and written to disk.
-fn without_password(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else {
+/// The same text without what may be secret in the URLs it holds: the password of the user
+/// information, and the values of the query. For everything that is shown or written to disk.
+pub fn without_secrets(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("://") else {
         return text.to_owned();
     };
-    match rest
-        .split_once('@')
-        .map(|(user, host)| (user.split_once(':'), host))
-    {
-        Some((Some((user, _)), host)) => format!("{scheme}://{user}:***@{host}"),
-        _ => text.to_owned(),
-    }
+    let (authority, path) =
+        rest.split_at(rest.find(['/', '?', '#', ',', ' ']).unwrap_or(rest.len()));
+    let authority = match authority.rsplit_once('@') {
+        Some((user, host)) if user.contains(':') => {
+            format!("{}:***@{host}", user.split(':').next().unwrap_or_default())
+        }
+        _ => authority.to_owned(),
+    };
+    let (path, next) = path.split_at(path.find([',', ' ']).unwrap_or(path.len()));
+    let path = match path.split_once('?') {
+        Some((path, _)) => format!("{path}?***"),
+        None => path.to_owned(),
+    };
+    format!("{before}://{authority}{path}{}", without_secrets(next))
 }
 
 fn is_host_char(c: char) -> bool {
@@ -284,6 +291,30 @@ mod tests {
                 effective,
                 "{written}"
             );
+        }
+    }
+
+    #[test]
+    fn nothing_secret_of_a_url_is_shown() {
+        for (text, shown) in [
+            ("plain", "plain"),
+            (
+                "postgresql://user:password@db:5432/x",
+                "postgresql://user:***@db:5432/x",
+            ),
+            ("postgresql://u:sec@ret@db/x", "postgresql://u:***@db/x"),
+            (
+                "jdbc:postgresql://db/x?user=u&password=p",
+                "jdbc:postgresql://db/x?***",
+            ),
+            ("http://host/a@b:c", "http://host/a@b:c"),
+            (
+                "http://u:p@a,http://u:p@b/x",
+                "http://u:***@a,http://u:***@b/x",
+            ),
+            ("A://h:1,B://:2", "A://h:1,B://:2"),
+        ] {
+            assert_eq!(without_secrets(text), shown);
         }
     }
 }

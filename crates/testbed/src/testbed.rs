@@ -6,7 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::compose;
-use crate::control::{EXIT_TIMEOUT, InstanceState, SystemClient, SystemPhase, SystemStatus};
+use crate::control::{
+    DOWN_TIMEOUT, EXIT_TIMEOUT, InstanceState, SystemClient, SystemPhase, SystemStatus,
+};
 use crate::drivers::Machine;
 use crate::error::TestbedError;
 use crate::home::{Home, SystemFolder};
@@ -64,8 +66,12 @@ impl UpSystem {
         let result = self.client.down().await;
         drop(owner.child.stdin.take());
         let deadline = Instant::now() + EXIT_TIMEOUT;
-        while owner.child.try_wait().ok().flatten().is_none() {
-            if Instant::now() > deadline {
+        let mut killed = false;
+        while let Ok(None) = owner.child.try_wait() {
+            if Instant::now() > deadline + EXIT_TIMEOUT {
+                break;
+            }
+            if Instant::now() > deadline && !std::mem::replace(&mut killed, true) {
                 let _ = owner.child.kill();
             }
             tokio::time::sleep(POLL_INTERVAL).await;
@@ -158,7 +164,7 @@ impl Testbed {
             .as_deref()
             .map_or(read.compose.name.clone(), compose::system_name);
         let client = self.client(&name);
-        let running = client.status().await.ok();
+        let running = self.settled(&client).await;
         let (owner, was_up) = match running {
             Some(status) => {
                 check_same(&status, &bring_up.source)?;
@@ -194,6 +200,24 @@ impl Testbed {
             warnings: read.warnings,
             owner,
         })
+    }
+
+    /// The system's status, after waiting for one that is on its way down: its run is gone, and it
+    /// is not what anybody asks for.
+    async fn settled(&self, client: &SystemClient) -> Option<SystemStatus> {
+        let deadline = Instant::now() + DOWN_TIMEOUT;
+        loop {
+            let status = client.status().await.ok()?;
+            if status.phase != SystemPhase::Stopping {
+                return Some(status);
+            }
+            while status.supervisor.is_alive() && Instant::now() < deadline {
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+            if Instant::now() >= deadline {
+                return Some(status);
+            }
+        }
     }
 
     fn start_supervisor(&self, bring_up: &BringUp, name: &str) -> Result<Owner, TestbedError> {

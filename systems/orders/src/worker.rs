@@ -56,6 +56,12 @@ const TICK_INTERVAL: Duration = Duration::from_secs(30);
 /// How long the committed offset may take to look up, and a seek to take effect.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How often a seek is tried before the consumer is given up.
+const SEEK_TRIES: u32 = 5;
+
+/// Between two tries.
+const SEEK_PAUSE: Duration = Duration::from_millis(500);
+
 /// At most one warning in this time.
 const WARNING_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -161,8 +167,19 @@ impl Worker {
                     message.offset()
                 ));
                 runtime.block_on(stop.pause(self.retry_pause));
-                if let Err(reason) = self.seek_to_committed(&consumer, &message) {
+                // Polling on without the seek would skip the message. When it cannot be done, the
+                // consumer ends, and a new one begins at the committed offset.
+                let mut tries = 1;
+                while let Err(reason) = self.seek_to_committed(&consumer, &message) {
                     warnings.warn(&format!("cannot seek: {reason:#}"));
+                    ensure!(
+                        tries < SEEK_TRIES,
+                        "cannot go back to the failed message: {reason:#}"
+                    );
+                    tries += 1;
+                    if runtime.block_on(stop.pause(SEEK_PAUSE)) {
+                        return Ok(());
+                    }
                 }
             }
         }

@@ -23,7 +23,9 @@ pub async fn run(home: &Home, arguments: Demo) -> Result<Exit, TestbedError> {
     let abort = abort_on_signals();
     let mut runs: Vec<(RunRecord, Verdict)> = Vec::new();
     for (experiment, variant, expected) in STORY {
-        let path = arguments.systems.join(format!("orders/experiments/{experiment}.yaml"));
+        let path = arguments
+            .systems
+            .join(format!("orders/experiments/{experiment}.yaml"));
         let document = match read(&path) {
             Ok(document) => document,
             Err(message) => {
@@ -31,23 +33,41 @@ pub async fn run(home: &Home, arguments: Demo) -> Result<Exit, TestbedError> {
                 return Ok(Exit::Usage);
             }
         };
-        let record = one(home, document, Some(variant), Some("demo".to_owned()), &abort).await?;
+        let record = one(
+            home,
+            document,
+            Some(variant),
+            Some("demo".to_owned()),
+            &abort,
+        )
+        .await?;
         terminal::data(&shaketable_report::text(&record));
         runs.push((record, expected));
         if abort.reason().is_some() {
             break;
         }
     }
-    let rows: Vec<_> = runs.iter().map(|(record, expected)| (record, Some(*expected))).collect();
+    let rows: Vec<_> = runs
+        .iter()
+        .map(|(record, expected)| (record, Some(*expected)))
+        .collect();
     terminal::data(&shaketable_report::comparison(&rows));
     terminal::note(&format!("demo: {:.0} s", begun.elapsed().as_secs_f64()));
     if abort.reason().is_some() {
         return Ok(Exit::Aborted);
     }
-    let surprises = runs.iter().filter(|(record, expected)| record.verdict != *expected).count();
+    let surprises = runs
+        .iter()
+        .filter(|(record, expected)| record.verdict != *expected)
+        .count();
     if surprises > 0 {
-        terminal::error(&format!("{surprises} of {} verdicts are not the expected ones", runs.len()));
-        let errors = runs.iter().any(|(record, _)| record.verdict == Verdict::Error);
+        terminal::error(&format!(
+            "{surprises} of {} verdicts are not the expected ones",
+            runs.len()
+        ));
+        let errors = runs
+            .iter()
+            .any(|(record, _)| record.verdict == Verdict::Error);
         return Ok(if errors { Exit::Error } else { Exit::Deviated });
     }
     Ok(Exit::Passed)

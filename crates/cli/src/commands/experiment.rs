@@ -40,11 +40,21 @@ pub async fn run(home: &Home, arguments: Run) -> Result<Exit, TestbedError> {
     let mut worst = Exit::Passed;
     let single = documents.len() == 1;
     for document in documents {
-        let record = one(home, document, arguments.variant.as_deref(), arguments.name.clone(), &abort).await?;
+        let record = one(
+            home,
+            document,
+            arguments.variant.as_deref(),
+            arguments.name.clone(),
+            &abort,
+        )
+        .await?;
         match arguments.format {
             Format::Text => terminal::data(&shaketable_report::text(&record)),
             Format::Json if single => {
-                terminal::data(&serde_json::to_string_pretty(&shaketable_report::json(&record)).unwrap_or_default());
+                terminal::data(
+                    &serde_json::to_string_pretty(&shaketable_report::json(&record))
+                        .unwrap_or_default(),
+                );
             }
             // One object a line, so that a program can follow.
             Format::Json => terminal::data(&shaketable_report::json(&record).to_string()),
@@ -61,16 +71,30 @@ pub async fn run(home: &Home, arguments: Run) -> Result<Exit, TestbedError> {
 }
 
 /// Runs one experiment and writes its result and report to its folder.
-pub async fn one(home: &Home, document: Document, variant: Option<&str>, name: Option<String>, abort: &Abort) -> Result<RunRecord, TestbedError> {
+pub async fn one(
+    home: &Home,
+    document: Document,
+    variant: Option<&str>,
+    name: Option<String>,
+    abort: &Abort,
+) -> Result<RunRecord, TestbedError> {
     let system = match &document.experiment.system {
         None => None,
         Some(system) => {
             let folder = document.path.parent().unwrap_or(Path::new("."));
             let source = SystemSource::new(&folder.join(&system.path), variant)?;
-            Some(BringUp { source, name, owned: true })
+            Some(BringUp {
+                source,
+                name,
+                owned: true,
+            })
         }
     };
-    terminal::note(&format!("── {} ({})", document.experiment.title, document.path.display()));
+    terminal::note(&format!(
+        "── {} ({})",
+        document.experiment.title,
+        document.path.display()
+    ));
     let record = shaketable_engine::run(RunOptions {
         source: document.source,
         path: document.path,
@@ -82,10 +106,21 @@ pub async fn one(home: &Home, document: Document, variant: Option<&str>, name: O
     })
     .await;
     terminal::clear_status();
-    if let Some(folder) = record.folder.as_ref().and_then(|folder| RunFolder::find(home, Some(&folder.to_string_lossy()))) {
-        let result = serde_json::to_string_pretty(&shaketable_report::json(&record)).unwrap_or_default();
-        for (path, text) in [(folder.result(), result), (folder.report(), shaketable_report::text(&record))] {
-            std::fs::write(&path, text).map_err(|source| TestbedError::Io { what: format!("write {}", path.display()), source })?;
+    if let Some(folder) = record
+        .folder
+        .as_ref()
+        .and_then(|folder| RunFolder::find(home, Some(&folder.to_string_lossy())))
+    {
+        let result =
+            serde_json::to_string_pretty(&shaketable_report::json(&record)).unwrap_or_default();
+        for (path, text) in [
+            (folder.result(), result),
+            (folder.report(), shaketable_report::text(&record)),
+        ] {
+            std::fs::write(&path, text).map_err(|source| TestbedError::Io {
+                what: format!("write {}", path.display()),
+                source,
+            })?;
         }
     }
     Ok(record)
@@ -98,18 +133,30 @@ pub fn read(path: &Path) -> Result<Document, String> {
     if !warnings.is_empty() {
         terminal::note(&warnings.render(&source, false));
     }
-    Ok(Document { source, path: path.to_path_buf(), experiment })
+    Ok(Document {
+        source,
+        path: path.to_path_buf(),
+        experiment,
+    })
 }
 
 type Parsed = Result<(Experiment, Diagnostics), Diagnostics>;
 
 fn parse(path: &Path) -> Result<(Source, Parsed), String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read the experiment {}: {error}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read the experiment {}: {error}", path.display()))?;
     let source = Source::new(path.display().to_string(), text);
-    let parsed = shaketable_experiment::parse(&source, &shaketable_faults::declarations(), &|name| std::env::var(name).ok());
+    let parsed =
+        shaketable_experiment::parse(&source, &shaketable_faults::declarations(), &|name| {
+            std::env::var(name).ok()
+        });
     let checked = parsed.and_then(|(experiment, warnings)| {
         let problems = check_faults(&experiment);
-        if problems.has_errors() { Err(problems) } else { Ok((experiment, warnings)) }
+        if problems.has_errors() {
+            Err(problems)
+        } else {
+            Ok((experiment, warnings))
+        }
     });
     Ok((source, checked))
 }
@@ -205,9 +252,15 @@ pub fn abort_on_signals() -> Abort {
     let abort = Abort::default();
     let asked = abort.clone();
     tokio::spawn(async move {
-        let streams = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
+        let streams = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+            signal(SignalKind::hangup()),
+        );
         let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = streams else {
-            terminal::error("cannot listen for signals; Ctrl-C ends the run without healing, the next command heals");
+            terminal::error(
+                "cannot listen for signals; Ctrl-C ends the run without healing, the next command heals",
+            );
             return;
         };
         for n in 0.. {
@@ -218,9 +271,13 @@ pub fn abort_on_signals() -> Abort {
             };
             if n == 0 {
                 asked.request(format!("it was interrupted by {name}"));
-                terminal::note(&format!("{name}: healing, accounting, reporting; once more to leave at once"));
+                terminal::note(&format!(
+                    "{name}: healing, accounting, reporting; once more to leave at once"
+                ));
             } else {
-                terminal::note("leaving at once; the next shaketable command heals what is still in place");
+                terminal::note(
+                    "leaving at once; the next shaketable command heals what is still in place",
+                );
                 escape();
             }
         }
@@ -245,7 +302,14 @@ impl Progress for Terminal {
     fn live(&self, live: Live) {
         terminal::status(&format!(
             "   {:5.1} s  sent {}  acknowledged {}  failed {}  unanswered {}  in flight {}  settled {}  unwanted {}",
-            live.at_s, live.attempted, live.acknowledged, live.failed, live.indeterminate, live.in_flight, live.settled, live.unwanted
+            live.at_s,
+            live.attempted,
+            live.acknowledged,
+            live.failed,
+            live.indeterminate,
+            live.in_flight,
+            live.settled,
+            live.unwanted
         ));
     }
 }

@@ -18,18 +18,28 @@ pub async fn all(home: &Home) -> Result<Exit, TestbedError> {
     if healed.is_empty() {
         terminal::note("no fault is recorded: nothing to heal");
     }
-    Ok(if tell(&healed) { Exit::Error } else { Exit::Passed })
+    Ok(if tell(&healed) {
+        Exit::Error
+    } else {
+        Exit::Passed
+    })
 }
 
 fn tell(healed: &[Healed]) -> bool {
     let mut failed = false;
     for one in healed {
         let what = match &one.record {
-            Some(record) => format!("{} of {} ({}), applied by run {} at {}", record.fault, record.target, record.hit.instance, record.run, record.applied_at),
+            Some(record) => format!(
+                "{} of {} ({}), applied by run {} at {}",
+                record.fault, record.target, record.hit.instance, record.run, record.applied_at
+            ),
             None => "a fault whose record cannot be read".to_owned(),
         };
         if one.is_healed() {
-            let seen = one.outcome.as_ref().map_or("", |observed| observed.detail());
+            let seen = one
+                .outcome
+                .as_ref()
+                .map_or("", |observed| observed.detail());
             terminal::note(&format!("healed: {what}; {seen}"));
         } else {
             failed = true;

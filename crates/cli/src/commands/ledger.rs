@@ -15,12 +15,19 @@ pub fn run(home: &Home, arguments: &arguments::Ledger) -> Result<Exit, TestbedEr
     let Some(folder) = RunFolder::find(home, arguments.run.as_deref()) else {
         terminal::error(&match &arguments.run {
             Some(run) => format!("there is no run `{run}` in {}", home.runs().display()),
-            None => format!("there is no run with recorded facts in {}", home.runs().display()),
+            None => format!(
+                "there is no run with recorded facts in {}",
+                home.runs().display()
+            ),
         });
         return Ok(Exit::Usage);
     };
     let path = folder.facts();
-    let bytes = std::fs::read(&path).map_err(|source| TestbedError::Read { what: "the facts", path: path.clone(), source })?;
+    let bytes = std::fs::read(&path).map_err(|source| TestbedError::Read {
+        what: "the facts",
+        path: path.clone(),
+        source,
+    })?;
     let facts: Facts = match serde_json::from_slice(&bytes) {
         Ok(facts) => facts,
         Err(error) => {
@@ -30,7 +37,9 @@ pub fn run(home: &Home, arguments: &arguments::Ledger) -> Result<Exit, TestbedEr
     };
     let ledger = Ledger::balance(&facts);
     if let Err(imbalances) = ledger.check() {
-        imbalances.iter().for_each(|imbalance| terminal::error(&imbalance.to_string()));
+        imbalances
+            .iter()
+            .for_each(|imbalance| terminal::error(&imbalance.to_string()));
         return Ok(Exit::Error);
     }
     let fate = arguments.fate.map(|fate| match fate {

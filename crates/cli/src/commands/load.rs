@@ -31,7 +31,9 @@ pub async fn run(arguments: Load) -> Result<Exit, TestbedError> {
     let driver = match HttpDriver::new(workload) {
         Ok(driver) => driver,
         Err(problems) => {
-            problems.iter().for_each(|problem| terminal::error(&format!("--{}: {problem}", problem.field())));
+            problems
+                .iter()
+                .for_each(|problem| terminal::error(&format!("--{}: {problem}", problem.field())));
             return Ok(Exit::Usage);
         }
     };
@@ -52,7 +54,10 @@ pub async fn run(arguments: Load) -> Result<Exit, TestbedError> {
                     now.indeterminate,
                     now.in_flight
                 ));
-                tokio::time::sleep(PROGRESS_INTERVAL.min(arguments.duration.saturating_sub(begun.elapsed()))).await;
+                tokio::time::sleep(
+                    PROGRESS_INTERVAL.min(arguments.duration.saturating_sub(begun.elapsed())),
+                )
+                .await;
             }
         })
         .await;
@@ -85,7 +90,10 @@ pub async fn run(arguments: Load) -> Result<Exit, TestbedError> {
                 terminal::data(&format!("  {count} × {reason}"));
             }
             if let Some(latency) = &report.latency {
-                for (name, p) in [("intended time", &latency.from_intended), ("sending", &latency.from_sent)] {
+                for (name, p) in [
+                    ("intended time", &latency.from_intended),
+                    ("sending", &latency.from_sent),
+                ] {
                     let ms = |us: u64| us as f64 / 1e3;
                     terminal::data(&format!(
                         "latency from the {name}: p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, max {:.1} ms",
@@ -98,7 +106,11 @@ pub async fn run(arguments: Load) -> Result<Exit, TestbedError> {
             }
         }
     }
-    Ok(if abort.reason().is_some() { Exit::Aborted } else { Exit::Passed })
+    Ok(if abort.reason().is_some() {
+        Exit::Aborted
+    } else {
+        Exit::Passed
+    })
 }
 
 /// Why attempts were not acknowledged, the most frequent first.

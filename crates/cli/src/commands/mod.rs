@@ -33,7 +33,9 @@ async fn dispatch(command: Command) -> Result<Exit, TestbedError> {
     }
     let left_behind = heal::leftovers(&home).await;
     if left_behind && matches!(command, Command::Run(_) | Command::Demo(_)) {
-        terminal::error("a fault of an earlier run is still in place; nothing more is broken before it is healed (`shaketable heal`)");
+        terminal::error(
+            "a fault of an earlier run is still in place; nothing more is broken before it is healed (`shaketable heal`)",
+        );
         return Ok(Exit::Error);
     }
     match command {

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use shaketable_testbed::control::InstanceState;
-use shaketable_testbed::system::System;
-use shaketable_testbed::{BringUp, Home, InstanceStatus, SystemPhase, SystemSource, SystemStatus, Testbed, TestbedError};
+use shaketable_testbed::system::{System, without_secrets};
+use shaketable_testbed::{
+    BringUp, Home, InstanceStatus, SystemPhase, SystemSource, SystemStatus, Testbed, TestbedError,
+};
 
 use crate::arguments::{Config, Down, Format, Logs, Status, Up};
 use crate::exit::Exit;
@@ -13,20 +15,36 @@ use crate::terminal;
 
 pub async fn up(testbed: &Testbed, arguments: Up) -> Result<Exit, TestbedError> {
     let source = SystemSource::new(&arguments.compose, arguments.variant.as_deref())?;
-    let bring_up = BringUp { source, name: arguments.name, owned: false };
-    let up = testbed.up(bring_up, |status| terminal::status(&progress(status))).await?;
+    let bring_up = BringUp {
+        source,
+        name: arguments.name,
+        owned: false,
+    };
+    let up = testbed
+        .up(bring_up, |status| terminal::status(&progress(status)))
+        .await?;
     terminal::clear_status();
     if !up.warnings.is_empty() {
         terminal::note(&up.warnings);
     }
     let status = up.client.status().await?;
-    let how = if up.was_up { "was up already" } else { "is ready" };
+    let how = if up.was_up {
+        "was up already"
+    } else {
+        "is ready"
+    };
     terminal::note(&format!(
         "system `{}`{} {how} after {:.1} s, {} resident",
         status.name,
         variant(&status),
         up.took.as_secs_f64(),
-        megabytes(status.instances.iter().map(|instance| instance.resident_bytes).sum())
+        megabytes(
+            status
+                .instances
+                .iter()
+                .map(|instance| instance.resident_bytes)
+                .sum()
+        )
     ));
     terminal::data(&table(&status));
     Ok(Exit::Passed)
@@ -34,13 +52,22 @@ pub async fn up(testbed: &Testbed, arguments: Up) -> Result<Exit, TestbedError> 
 
 pub async fn down(testbed: &Testbed, arguments: Down) -> Result<Exit, TestbedError> {
     let clients = if arguments.all {
-        testbed.running().await.iter().map(|status| testbed.client(&status.name)).collect()
+        testbed
+            .running()
+            .await
+            .iter()
+            .map(|status| testbed.client(&status.name))
+            .collect()
     } else {
         vec![testbed.find(arguments.system.as_deref()).await?.0]
     };
     for client in &clients {
         client.down().await?;
-        terminal::note(&format!("system `{}` is down; its logs stay in {}", client.name(), client.folder().root().join("logs").display()));
+        terminal::note(&format!(
+            "system `{}` is down; its logs stay in {}",
+            client.name(),
+            client.folder().root().join("logs").display()
+        ));
     }
     if clients.is_empty() {
         terminal::note("no system is up");
@@ -64,8 +91,17 @@ pub async fn status(testbed: &Testbed, arguments: Status) -> Result<Exit, Testbe
                     SystemPhase::Failed { reason } => format!("failed: {reason}"),
                     SystemPhase::Stopping => "stopping".to_owned(),
                 };
-                let owned = if status.owned { ", goes down with its run" } else { "" };
-                terminal::data(&format!("system `{}`{}: {phase}{owned} ({})", status.name, variant(status), status.compose.display()));
+                let owned = if status.owned {
+                    ", goes down with its run"
+                } else {
+                    ""
+                };
+                terminal::data(&format!(
+                    "system `{}`{}: {phase}{owned} ({})",
+                    status.name,
+                    variant(status),
+                    status.compose.display()
+                ));
                 terminal::data(&table(status));
             }
         }
@@ -88,10 +124,18 @@ pub async fn logs(testbed: &Testbed, arguments: Logs) -> Result<Exit, TestbedErr
     for name in &names {
         let folder = home.system(name).root().join("logs");
         let mut files: Vec<String> = std::fs::read_dir(&folder)
-            .map(|entries| entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
+            .map(|entries| {
+                entries
+                    .flatten()
+                    .filter_map(|entry| entry.file_name().into_string().ok())
+                    .collect()
+            })
             .unwrap_or_default();
         files.sort();
-        let instances: Vec<&str> = files.iter().filter_map(|file| file.strip_suffix(".log")).collect();
+        let instances: Vec<&str> = files
+            .iter()
+            .filter_map(|file| file.strip_suffix(".log"))
+            .collect();
         let wanted = |instance: &&&str| {
             **instance == arguments.service
                 || instance
@@ -104,7 +148,11 @@ pub async fn logs(testbed: &Testbed, arguments: Logs) -> Result<Exit, TestbedErr
             let mut bytes = Vec::new();
             std::fs::File::open(&path)
                 .and_then(|mut file| file.read_to_end(&mut bytes))
-                .map_err(|source| TestbedError::Read { what: "the log", path, source })?;
+                .map_err(|source| TestbedError::Read {
+                    what: "the log",
+                    path,
+                    source,
+                })?;
             for line in String::from_utf8_lossy(&bytes).lines() {
                 if names.len() > 1 || **instance != arguments.service {
                     text.push_str(&format!("{instance} | "));
@@ -125,7 +173,11 @@ pub async fn logs(testbed: &Testbed, arguments: Logs) -> Result<Exit, TestbedErr
     Err(TestbedError::UnknownService {
         system: arguments.system.unwrap_or_else(|| names.join(", ")),
         service: arguments.service,
-        available: if known.is_empty() { "no logs at all".to_owned() } else { known.join(", ") },
+        available: if known.is_empty() {
+            "no logs at all".to_owned()
+        } else {
+            known.join(", ")
+        },
     })
 }
 
@@ -137,22 +189,30 @@ pub fn config(arguments: Config) -> Result<Exit, TestbedError> {
     }
     // The real /24 is claimed at the start; these addresses only show what is replaced.
     let system = System::resolve(&read.compose, &read.compose.name, |n| {
-        Ok(std::net::Ipv4Addr::new(127, 0, 0, (usize::from(shaketable_testbed::address::FIRST_HOST) + n).min(254) as u8))
+        Ok(std::net::Ipv4Addr::new(
+            127,
+            0,
+            0,
+            (usize::from(shaketable_testbed::address::FIRST_HOST) + n).min(254) as u8,
+        ))
     })
-    .map_err(|reason| TestbedError::NotReady { system: read.compose.name.clone(), reason })?;
+    .map_err(|reason| TestbedError::NotReady {
+        system: read.compose.name.clone(),
+        reason,
+    })?;
     let instances: Vec<serde_json::Value> = system
         .instances
         .iter()
         .map(|instance| {
-            let environment: BTreeMap<&String, &String> = instance
+            let environment: BTreeMap<&String, String> = instance
                 .environment
                 .iter()
-                .filter(|(name, _)| !name.contains("PASSWORD") && !name.contains("URL"))
+                .map(|(name, value)| (name, shown(name, value)))
                 .collect();
             serde_json::json!({
                 "name": instance.name,
                 "driver": instance.driver,
-                "command": instance.command,
+                "command": instance.command.iter().map(|word| without_secrets(word)).collect::<Vec<_>>(),
                 "environment": environment,
                 "replaced": instance.substitutions,
             })
@@ -162,9 +222,21 @@ pub fn config(arguments: Config) -> Result<Exit, TestbedError> {
     Ok(Exit::Passed)
 }
 
+/// A variable's value, unless its name says that it is secret.
+fn shown(name: &str, value: &str) -> String {
+    let secret = ["PASSWORD", "SECRET", "TOKEN", "KEY", "CREDENTIAL"];
+    if secret.iter().any(|word| name.contains(word)) && name != "KEYED" {
+        return "***".to_owned();
+    }
+    without_secrets(value)
+}
+
 /// The home folder, or an error that says which one cannot be used.
 pub fn home() -> Result<Home, TestbedError> {
-    Home::from_environment().map_err(|source| TestbedError::Io { what: "find the home folder".to_owned(), source })
+    Home::from_environment().map_err(|source| TestbedError::Io {
+        what: "find the home folder".to_owned(),
+        source,
+    })
 }
 
 /// One line about a system that is starting.
@@ -173,16 +245,34 @@ pub fn progress(status: &SystemStatus) -> String {
         instance.state == InstanceState::Completed || instance.healthy == Some(true)
     };
     let done = status.instances.iter().filter(well).count();
-    let missing: Vec<&str> = status.instances.iter().filter(|i| !well(i)).map(|i| i.name.as_str()).collect();
-    format!("starting `{}`: {done}/{} ready, waiting for {}", status.name, status.instances.len(), missing.join(", "))
+    let missing: Vec<&str> = status
+        .instances
+        .iter()
+        .filter(|i| !well(i))
+        .map(|i| i.name.as_str())
+        .collect();
+    format!(
+        "starting `{}`: {done}/{} ready, waiting for {}",
+        status.name,
+        status.instances.len(),
+        missing.join(", ")
+    )
 }
 
 fn variant(status: &SystemStatus) -> String {
-    status.variant.as_ref().map_or_else(String::new, |variant| format!(" (variant {variant})"))
+    status
+        .variant
+        .as_ref()
+        .map_or_else(String::new, |variant| format!(" (variant {variant})"))
 }
 
 fn table(status: &SystemStatus) -> String {
-    let mut rows = vec![["service", "state", "health", "restarts", "address", "pid", "memory"].map(str::to_owned)];
+    let mut rows = vec![
+        [
+            "service", "state", "health", "restarts", "address", "pid", "memory",
+        ]
+        .map(str::to_owned),
+    ];
     rows.extend(status.instances.iter().map(|instance| {
         let state = match instance.state {
             InstanceState::Waiting => "waiting",
@@ -191,7 +281,11 @@ fn table(status: &SystemStatus) -> String {
             InstanceState::Completed => "completed",
             InstanceState::Exited => "exited",
         };
-        let held = if instance.held { " (held down by a fault)" } else { "" };
+        let held = if instance.held {
+            " (held down by a fault)"
+        } else {
+            ""
+        };
         [
             instance.name.clone(),
             format!("{state}{held}"),
@@ -203,22 +297,42 @@ fn table(status: &SystemStatus) -> String {
             .to_owned(),
             instance.restarts.to_string(),
             instance.address.to_string(),
-            instance.process.as_ref().map_or_else(|| "-".to_owned(), |process| process.pid.to_string()),
-            if instance.resident_bytes == 0 { "-".to_owned() } else { megabytes(instance.resident_bytes) },
+            instance
+                .process
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), |process| process.pid.to_string()),
+            if instance.resident_bytes == 0 {
+                "-".to_owned()
+            } else {
+                megabytes(instance.resident_bytes)
+            },
         ]
     }));
     let widths: Vec<usize> = (0..rows[0].len())
-        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .map(|column| {
+            rows.iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     let mut text = String::new();
     for row in &rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
     for instance in &status.instances {
         if let Some(path) = &instance.data_elsewhere {
-            text.push_str(&format!("{} keeps its data in {}: its user cannot enter the home folder\n", instance.name, path.display()));
+            text.push_str(&format!(
+                "{} keeps its data in {}: its user cannot enter the home folder\n",
+                instance.name,
+                path.display()
+            ));
         }
     }
     text

@@ -18,7 +18,9 @@ use tempfile::TempDir;
 
 /// The longest wait for something that is to happen by itself. A broker on a busy machine needs
 /// up to a minute to be back.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The longest wait for a command to end. A run on a busy machine takes up to two minutes.
+const RUN_PATIENCE: Duration = Duration::from_secs(300);
 /// How often it is looked for.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -104,14 +106,11 @@ impl Bench {
     }
 
     /// Carries a command out.
+    #[track_caller]
     pub fn run(&self, arguments: &[&str]) -> Outcome {
-        let output = self.command(arguments).output().unwrap();
+        let outcome = self.start(arguments).finish();
         self.remember();
-        Outcome {
-            code: output.status.code(),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        outcome
     }
 
     /// Starts a command in the background.
@@ -249,7 +248,7 @@ impl Background<'_> {
     #[track_caller]
     pub fn finish(mut self) -> Outcome {
         let mut status = None;
-        eventually("the command ends", || {
+        within(RUN_PATIENCE, "the command ends", || {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
@@ -283,15 +282,20 @@ pub fn events(run: &Path) -> Vec<String> {
     events.collect()
 }
 
-/// Waits until it holds.
+/// Waits until it holds, at most [`PATIENCE`].
 #[track_caller]
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+pub fn eventually(what: &str, holds: impl FnMut() -> bool) {
+    within(PATIENCE, what, holds);
+}
+
+#[track_caller]
+fn within(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + patience;
     while !holds() {
         assert!(
             Instant::now() < deadline,
             "not within {} s: {what}",
-            PATIENCE.as_secs()
+            patience.as_secs()
         );
         std::thread::sleep(LOOK_INTERVAL);
     }

@@ -119,7 +119,11 @@ impl Reader<'_> {
                 timeout: duration_or(node, "timeout", PROCESS_TIMEOUT_DEFAULT),
             }),
             "ledger" => {
-                if !self.has_ledger {
+                if section != Section::Hypothesis {
+                    self.diagnostics
+                        .error(tag.span, "the ledger is asked in the hypothesis only")
+                        .help("before and after the method every message can be accounted for; in the middle none can");
+                } else if !self.has_ledger {
                     self.diagnostics
                         .error(tag.span, "the document has no `ledger` to ask")
                         .help("describe under `ledger` how messages are accounted for");

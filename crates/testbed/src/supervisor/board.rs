@@ -54,6 +54,7 @@ impl Board {
                 client_port: None,
                 state: InstanceState::Waiting,
                 process: None,
+                has_check: instance.healthcheck.is_some() || instance.driver != DriverKind::Process,
                 healthy: None,
                 held: false,
                 restarts: 0,
@@ -181,15 +182,11 @@ impl Board {
             .instances
             .iter()
             .zip(slots.iter())
-            .all(|(instance, slot)| {
-                let has_check =
-                    instance.healthcheck.is_some() || instance.driver != DriverKind::Process;
-                match slot.state {
-                    InstanceState::Completed => true,
-                    InstanceState::Running if instance.one_shot => false,
-                    InstanceState::Running => !has_check || slot.healthy == Some(true),
-                    _ => false,
-                }
+            .all(|(instance, slot)| match slot.state {
+                InstanceState::Completed => true,
+                InstanceState::Running if instance.one_shot => false,
+                InstanceState::Running => !slot.has_check || slot.healthy == Some(true),
+                _ => false,
             })
     }
 

@@ -31,11 +31,23 @@ pub(super) type Done = oneshot::Sender<Result<(), String>>;
 
 /// What an instance task can be told.
 pub(super) enum Order {
-    Signal { signal: Signal, done: Done },
-    Hold { done: Done },
-    Release { done: Done },
-    Terminate { done: Done },
-    Stop { done: oneshot::Sender<()> },
+    Signal {
+        process: ProcessIdentity,
+        signal: Signal,
+        done: Done,
+    },
+    Hold {
+        done: Done,
+    },
+    Release {
+        done: Done,
+    },
+    Terminate {
+        done: Done,
+    },
+    Stop {
+        done: oneshot::Sender<()>,
+    },
 }
 
 /// The life of one instance, until it is told to stop for good.
@@ -183,7 +195,11 @@ impl Life {
                     kill_at = None;
                 }
                 order = orders.recv() => match order {
-                    Some(Order::Signal { signal, done }) => {
+                    Some(Order::Signal { process, signal, done }) => {
+                        if self.board.slot(self.index).process.as_ref() != Some(&process) {
+                            let _ = done.send(Err("it is another process by now".to_owned()));
+                            continue;
+                        }
                         let sent = kill(Pid::from_raw(pid), signal).map_err(|error| format!("cannot send {signal}: {error}"));
                         self.change("signalled", json!(signal.as_str()), |_| {});
                         let _ = done.send(sent);

@@ -315,13 +315,18 @@ async fn answer(
             let _ = wait.await;
             return Answer::Done;
         }
-        Request::Signal { instance, signal } => {
+        Request::Signal {
+            instance,
+            process,
+            signal,
+        } => {
             let Ok(signal) = nix::sys::signal::Signal::try_from(signal) else {
                 return Answer::Refused {
                     reason: format!("{signal} is no signal"),
                 };
             };
             return order_one(board, orders, &instance, |done| Order::Signal {
+                process,
                 signal,
                 done,
             })
