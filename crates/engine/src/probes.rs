@@ -64,12 +64,10 @@ fn brief(value: &Value) -> String {
 }
 
 fn measure_of(measure: Measure, ledger: Option<&Ledger>) -> Output {
-    let ledger = ledger.ok_or("there is no ledger to ask at this point")?;
-    let measure = measure
-        .name()
-        .parse::<shaketable_ledger::Measure>()
-        .map_err(|error| error.to_string())?;
-    match ledger.measure(measure) {
+    match ledger
+        .ok_or("there is no ledger to ask at this point")?
+        .measure(measure)
+    {
         Measured::Known(count) => Ok(count.into()),
         Measured::Unknown(reason) => Err(reason),
     }

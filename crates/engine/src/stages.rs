@@ -193,11 +193,7 @@ impl StageReader {
         StageReading {
             spec: StageSpec {
                 name: self.stage.name.clone(),
-                role: match self.stage.role {
-                    StageRole::Trace => shaketable_ledger::StageRole::Trace,
-                    StageRole::Settled => shaketable_ledger::StageRole::Settled,
-                    StageRole::Unwanted => shaketable_ledger::StageRole::Unwanted,
-                },
+                role: self.stage.role,
                 within_us: self.stage.within.map(|within| within.as_micros() as u64),
             },
             sightings: reading

@@ -19,14 +19,14 @@ mod tolerance;
 use shaketable_document::{Diagnostics, Field, Source};
 
 pub use plan::{
-    Activity, ActivityKind, Experiment, FaultCall, HttpRequest, Hypothesis, LedgerPlan, Measure,
-    Provider, Safeguard, Stage, StageRole, StageSource, SystemRef, Target, UnknownMeasure, Value,
-    Workload,
+    Activity, ActivityKind, Experiment, FaultCall, HttpRequest, Hypothesis, LedgerPlan, Provider,
+    Safeguard, Stage, StageSource, SystemRef, Target, Value, Workload,
 };
 pub use plan::{
     DRAIN_TIMEOUT_DEFAULT, HTTP_TIMEOUT_DEFAULT, MAX_IN_FLIGHT_DEFAULT, PROCESS_TIMEOUT_DEFAULT,
     STEADY_TIMEOUT_DEFAULT, WARM_UP_DEFAULT, WORKLOAD_TIMEOUT_DEFAULT,
 };
+pub use shaketable_ledger::{Measure, StageRole};
 pub use tolerance::Tolerance;
 
 /// What an experiment may say about one fault; the catalogue itself lives with the faults.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use shaketable_document::Span;
+use shaketable_ledger::{Measure, StageRole};
 
 use crate::Tolerance;
 
@@ -141,17 +141,6 @@ pub enum StageSource {
     },
 }
 
-/// What it means for a message to be found at a stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StageRole {
-    /// It was seen on its way.
-    Trace,
-    /// It has reached a promised end.
-    Settled,
-    /// It has reached an end nobody wants.
-    Unwanted,
-}
-
 /// The steady-state hypothesis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hypothesis {
@@ -280,103 +269,4 @@ pub enum Value {
     Bool(bool),
     /// A duration.
     Duration(Duration),
-}
-
-/// A number of the ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Measure {
-    /// Every attempt.
-    Attempted,
-    /// Attempts that were acknowledged.
-    Acknowledged,
-    /// Attempts that failed for certain.
-    Failed,
-    /// Attempts of which neither is known.
-    Indeterminate,
-    /// Acknowledged messages that reached a promised end.
-    Settled,
-    /// Acknowledged messages that reached an end nobody wants.
-    Unwanted,
-    /// Acknowledged messages that are nowhere.
-    Lost,
-    /// Messages whose effect occurred more than once.
-    Duplicated,
-    /// Acknowledged messages that are somewhere on their way, and stay there.
-    Stuck,
-    /// Messages that settled later than promised.
-    Late,
-    /// Messages that nobody sent.
-    Phantom,
-}
-
-impl Measure {
-    /// All measures, in the order of the ledger.
-    pub const ALL: [Measure; 11] = [
-        Measure::Attempted,
-        Measure::Acknowledged,
-        Measure::Failed,
-        Measure::Indeterminate,
-        Measure::Settled,
-        Measure::Unwanted,
-        Measure::Lost,
-        Measure::Duplicated,
-        Measure::Stuck,
-        Measure::Late,
-        Measure::Phantom,
-    ];
-
-    /// The names of [`Measure::ALL`], in the same order.
-    pub const NAMES: [&'static str; 11] = {
-        let mut names = [""; 11];
-        let mut index = 0;
-        while index < names.len() {
-            names[index] = Measure::ALL[index].name();
-            index += 1;
-        }
-        names
-    };
-
-    /// Its name in documents.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Measure::Attempted => "attempted",
-            Measure::Acknowledged => "acknowledged",
-            Measure::Failed => "failed",
-            Measure::Indeterminate => "indeterminate",
-            Measure::Settled => "settled",
-            Measure::Unwanted => "unwanted",
-            Measure::Lost => "lost",
-            Measure::Duplicated => "duplicated",
-            Measure::Stuck => "stuck",
-            Measure::Late => "late",
-            Measure::Phantom => "phantom",
-        }
-    }
-}
-
-impl fmt::Display for Measure {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
-
-/// The text is not the name of a measure.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{name}` is not a measure of the ledger; it has: {}", Measure::NAMES.join(", "))]
-pub struct UnknownMeasure {
-    /// The text.
-    pub name: String,
-}
-
-impl FromStr for Measure {
-    type Err = UnknownMeasure;
-
-    fn from_str(text: &str) -> Result<Measure, UnknownMeasure> {
-        let found = Measure::ALL
-            .into_iter()
-            .find(|measure| measure.name() == text);
-        found.ok_or_else(|| UnknownMeasure {
-            name: text.to_owned(),
-        })
-    }
 }

@@ -11,10 +11,11 @@ use std::time::Duration;
 use shaketable_document::{Data, Diagnostics, Node, duration, rate};
 
 use crate::FaultDeclaration;
+use crate::StageRole;
 use crate::plan::{
     Activity, DRAIN_TIMEOUT_DEFAULT, Experiment, HttpRequest, Hypothesis, LedgerPlan,
-    MAX_IN_FLIGHT_DEFAULT, STEADY_TIMEOUT_DEFAULT, Safeguard, Stage, StageRole, StageSource,
-    SystemRef, WARM_UP_DEFAULT, WORKLOAD_TIMEOUT_DEFAULT, Workload,
+    MAX_IN_FLIGHT_DEFAULT, STEADY_TIMEOUT_DEFAULT, Safeguard, Stage, StageSource, SystemRef,
+    WARM_UP_DEFAULT, WORKLOAD_TIMEOUT_DEFAULT, Workload,
 };
 use crate::substitution::Configuration;
 

@@ -58,8 +58,19 @@ impl Measure {
         Measure::Phantom,
     ];
 
+    /// The names of [`Measure::ALL`], in the same order.
+    pub const NAMES: [&'static str; 11] = {
+        let mut names = [""; 11];
+        let mut index = 0;
+        while index < names.len() {
+            names[index] = Measure::ALL[index].name();
+            index += 1;
+        }
+        names
+    };
+
     /// The measure's name, as experiments spell it.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Measure::Attempted => "attempted",
             Measure::Acknowledged => "acknowledged",
@@ -99,7 +110,7 @@ pub struct UnknownMeasure(String);
 
 impl fmt::Display for UnknownMeasure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = Measure::ALL.map(Measure::name).join(", ");
+        let names = Measure::NAMES.join(", ");
         write!(f, "the ledger has no measure `{}`; it has {names}", self.0)
     }
 }

@@ -5,8 +5,10 @@
 
 mod json;
 mod ledger;
+mod table;
 mod text;
 
 pub use json::json;
 pub use ledger::{WITNESSES_MAX, ledger_text};
+pub use table::table;
 pub use text::{comparison, text};

@@ -6,6 +6,7 @@ use shaketable_engine::record::When;
 use shaketable_engine::{RunRecord, Verdict};
 
 use crate::ledger::{equations, findings, stages};
+use crate::table::table;
 
 /// The whole report of a run.
 pub fn text(record: &RunRecord) -> String {
@@ -175,29 +176,5 @@ pub fn comparison(runs: &[(&RunRecord, Option<Verdict>)]) -> String {
         }
         rows.push(row);
     }
-    let widths: Vec<usize> = (0..rows[0].len())
-        .map(|column| {
-            rows.iter()
-                .map(|row| row[column].chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    let mut out = String::new();
-    for row in &rows {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .enumerate()
-            .map(|(column, (cell, width))| {
-                if column < 4 {
-                    format!("{cell:width$}")
-                } else {
-                    format!("{cell:>width$}")
-                }
-            })
-            .collect();
-        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
-    }
-    out
+    table(&rows, 4)
 }

@@ -35,10 +35,10 @@ pub enum TestbedError {
         folder: PathBuf,
     },
     /// No system of this name is up.
-    #[error("system `{name}` is not up ({known}); start it with `shaketable up COMPOSE_FILE`")]
+    #[error("{}; `shaketable up COMPOSE_FILE` starts one", name.as_ref().map_or(known.clone(), |name| format!("system `{name}` is not up ({known})")))]
     NotUp {
-        /// The system.
-        name: String,
+        /// The system, if one was named.
+        name: Option<String>,
         /// What is up instead.
         known: String,
     },

@@ -125,7 +125,7 @@ impl Testbed {
             .map(|status| status.name.as_str())
             .collect::<Vec<_>>()
         {
-            names if names.is_empty() => "none is up".to_owned(),
+            names if names.is_empty() => "no system is up".to_owned(),
             names => format!("up: {}", names.join(", ")),
         };
         let matches = |status: &&SystemStatus| match argument {
@@ -141,7 +141,7 @@ impl Testbed {
         match found.as_slice() {
             [status] => Ok((self.client(&status.name), (*status).clone())),
             [] => Err(TestbedError::NotUp {
-                name: argument.unwrap_or("(any)").to_owned(),
+                name: argument.map(str::to_owned),
                 known,
             }),
             _ => Err(TestbedError::Conflict(format!(

@@ -170,6 +170,12 @@ pub async fn logs(testbed: &Testbed, arguments: Logs) -> Result<Exit, TestbedErr
     if printed {
         return Ok(Exit::Passed);
     }
+    if names.is_empty() {
+        return Err(TestbedError::NotUp {
+            name: None,
+            known: "no system was ever up here".to_owned(),
+        });
+    }
     Err(TestbedError::UnknownService {
         system: arguments.system.unwrap_or_else(|| names.join(", ")),
         service: arguments.service,
@@ -271,7 +277,8 @@ fn table(status: &SystemStatus) -> String {
         [
             "service", "state", "health", "restarts", "address", "pid", "memory",
         ]
-        .map(str::to_owned),
+        .map(str::to_owned)
+        .to_vec(),
     ];
     rows.extend(status.instances.iter().map(|instance| {
         let state = match instance.state {
@@ -307,25 +314,9 @@ fn table(status: &SystemStatus) -> String {
                 megabytes(instance.resident_bytes)
             },
         ]
+        .to_vec()
     }));
-    let widths: Vec<usize> = (0..rows[0].len())
-        .map(|column| {
-            rows.iter()
-                .map(|row| row[column].chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    let mut text = String::new();
-    for row in &rows {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-    }
+    let mut text = shaketable_report::table(&rows, usize::MAX);
     for instance in &status.instances {
         if let Some(path) = &instance.data_elsewhere {
             text.push_str(&format!(
