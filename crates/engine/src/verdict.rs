@@ -5,10 +5,11 @@
 //!    the ledger does not balance.
 //! 2. **aborted** – a safeguard or a signal ended the run.
 //! 3. **inconclusive** – the system was not steady before anything was broken, or a fault was not
-//!    seen to take effect: whatever was measured then says nothing about that fault.
+//!    seen to take effect, or an action could not be carried out: whatever was measured then says
+//!    nothing about that fault.
 //! 4. **deviated** – a probe of the hypothesis was seen not to hold.
-//! 5. **inconclusive** – a probe could not be measured, there was none, or nothing was acknowledged
-//!    at all.
+//! 5. **inconclusive** – a probe could not be measured, there was none, nothing was acknowledged at
+//!    all, or acknowledgements repeat an identity.
 //! 6. **passed**.
 
 use serde::{Deserialize, Serialize};
