@@ -26,6 +26,7 @@ pub mod probes;
 pub mod progress;
 pub mod record;
 pub mod run;
+mod run_lock;
 pub mod safeguards;
 pub mod stages;
 pub mod steady;

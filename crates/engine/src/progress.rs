@@ -1,5 +1,17 @@
 //! What a run tells while it goes on.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use shaketable_experiment::StageRole;
+use shaketable_load::RunningLoad;
+
+use crate::journal::Journal;
+use crate::stages::{Sampler, StageReader, ending_stages};
+
+/// Between two live figures.
+const LIVE_INTERVAL: Duration = Duration::from_millis(250);
+
 /// Figures of the moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Live {
@@ -27,4 +39,50 @@ pub trait Progress: Send + Sync {
     fn event(&self, text: &str);
     /// The figures changed.
     fn live(&self, live: Live);
+}
+
+/// Tells the figures of the moment until it is dropped.
+pub(crate) struct Telling(tokio::task::JoinHandle<()>);
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Begins to tell the figures of the moment.
+pub(crate) fn tell_live(
+    load: &RunningLoad,
+    sampler: &Sampler,
+    readers: &[StageReader],
+    progress: &Arc<dyn Progress>,
+    journal: &Journal,
+) -> Telling {
+    let (counts, seen, progress, t0) = (
+        load.subscribe(),
+        sampler.seen().clone(),
+        progress.clone(),
+        journal.t0(),
+    );
+    let begun_s = t0.elapsed().as_secs_f64();
+    let (settled, unwanted): (Vec<usize>, Vec<usize>) = ending_stages(readers)
+        .into_iter()
+        .partition(|&index| readers[index].stage().role == StageRole::Settled);
+    Telling(tokio::spawn(async move {
+        let mut clock = tokio::time::interval(LIVE_INTERVAL);
+        loop {
+            clock.tick().await;
+            let now = counts.now();
+            progress.live(Live {
+                at_s: t0.elapsed().as_secs_f64() - begun_s,
+                attempted: now.attempted,
+                acknowledged: now.acknowledged,
+                failed: now.failed,
+                indeterminate: now.indeterminate,
+                in_flight: now.in_flight,
+                settled: settled.iter().map(|&stage| seen.count(stage)).sum(),
+                unwanted: unwanted.iter().map(|&stage| seen.count(stage)).sum(),
+            });
+        }
+    }))
 }

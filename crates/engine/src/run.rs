@@ -9,7 +9,6 @@ use shaketable_document::Source;
 use shaketable_experiment::Experiment;
 use shaketable_faults::Context;
 use shaketable_ledger::{Ledger, recovery};
-use shaketable_load::RunningLoad;
 use shaketable_testbed::testbed::UpSystem;
 use shaketable_testbed::{BringUp, Home, Testbed, TestbedError};
 
@@ -20,17 +19,16 @@ use crate::injections::Injections;
 use crate::journal::Journal;
 use crate::method::carry_out;
 use crate::preflight::{self, Ready, Refusal};
-use crate::progress::{Live, Progress};
+use crate::progress::{Progress, tell_live};
 use crate::record::{ProbeOutcome, RunRecord, TimelineEvent, When};
+use crate::run_lock::lock;
 use crate::safeguards;
-use crate::stages::{Sampler, ending_stages};
+use crate::stages::Sampler;
 use crate::steady;
 use crate::verdict::{Grounds, Verdict};
 
 /// How long the load goes on after the last recovery: long enough to see five steady seconds.
 const AFTERMATH: Duration = Duration::from_secs(6);
-/// Between two live figures.
-const LIVE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What to run.
 pub struct RunOptions {
@@ -524,63 +522,4 @@ impl Run {
         }
         self.record.probes.extend(outcomes);
     }
-}
-
-/// One run at a time on one system; the kernel gives the lock back when the process dies. The error
-/// comes with whether it is the command line's fault.
-fn lock(home: &Home, system: &str) -> Result<std::fs::File, (String, bool)> {
-    let path = home.system(system).root().join("run.lock");
-    let file = std::fs::File::create(&path)
-        .map_err(|error| (format!("cannot make {}: {error}", path.display()), false))?;
-    file.try_lock().map_err(|_| {
-        let what = format!("another run is using system `{system}`; wait for it, or give this one a system of its own with --name");
-        (what, true)
-    })?;
-    Ok(file)
-}
-
-/// Tells the figures of the moment until it is dropped.
-struct Telling(tokio::task::JoinHandle<()>);
-
-impl Drop for Telling {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-fn tell_live(
-    load: &RunningLoad,
-    sampler: &Sampler,
-    readers: &[crate::stages::StageReader],
-    progress: &Arc<dyn Progress>,
-    journal: &Journal,
-) -> Telling {
-    let (counts, seen, progress, t0) = (
-        load.subscribe(),
-        sampler.seen().clone(),
-        progress.clone(),
-        journal.t0(),
-    );
-    let begun_s = t0.elapsed().as_secs_f64();
-    let (settled, unwanted): (Vec<usize>, Vec<usize>) =
-        ending_stages(readers).into_iter().partition(|&index| {
-            readers[index].stage().role == shaketable_experiment::StageRole::Settled
-        });
-    Telling(tokio::spawn(async move {
-        let mut clock = tokio::time::interval(LIVE_INTERVAL);
-        loop {
-            clock.tick().await;
-            let now = counts.now();
-            progress.live(Live {
-                at_s: t0.elapsed().as_secs_f64() - begun_s,
-                attempted: now.attempted,
-                acknowledged: now.acknowledged,
-                failed: now.failed,
-                indeterminate: now.indeterminate,
-                in_flight: now.in_flight,
-                settled: settled.iter().map(|&stage| seen.count(stage)).sum(),
-                unwanted: unwanted.iter().map(|&stage| seen.count(stage)).sum(),
-            });
-        }
-    }))
 }

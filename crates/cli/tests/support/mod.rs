@@ -1,8 +1,10 @@
-//! What tests of runs share: a home folder of its own, the program in it, a program in the
-//! background, and waiting for events with a bound.
+//! What all tests of the program share: a home folder of its own, the program in it, a command in
+//! the background, and waiting for events with a bound.
 //!
 //! Promise: whatever a test started is gone when its [`Bench`] is dropped, also when it failed.
 //! Processes are remembered by pid, start time and boot, so that no stranger is ever killed.
+//!
+//! Only what both test binaries need is here; what one of them needs alone is in that one.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -18,7 +20,7 @@ use tempfile::TempDir;
 
 /// The longest wait for something that is to happen by itself. A broker on a busy machine needs
 /// up to a minute to be back.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 /// The longest wait for a command to end. A run on a busy machine takes up to two minutes.
 const RUN_PATIENCE: Duration = Duration::from_secs(300);
 /// How often it is looked for.
@@ -33,6 +35,7 @@ pub const INCONCLUSIVE: i32 = 3;
 /// A folder with a home folder and documents in it, and the program.
 pub struct Bench {
     folder: TempDir,
+    home: PathBuf,
     seen: RefCell<Vec<ProcessIdentity>>,
 }
 
@@ -70,8 +73,16 @@ impl Outcome {
 
 impl Bench {
     pub fn new() -> Bench {
+        Bench::with_home("home")
+    }
+
+    /// With its home folder at this path in the folder.
+    pub fn with_home(home: &str) -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join(home);
         Bench {
-            folder: tempfile::tempdir().unwrap(),
+            folder,
+            home,
             seen: RefCell::default(),
         }
     }
@@ -82,8 +93,8 @@ impl Bench {
     }
 
     /// The home folder.
-    pub fn home(&self) -> PathBuf {
-        self.path("home")
+    pub fn home(&self) -> &Path {
+        &self.home
     }
 
     /// Writes a file into the folder; `HERE` in its text becomes the folder's path.
@@ -95,7 +106,8 @@ impl Bench {
         path
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// A command of the program, for what is to be started in an unusual way.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_shaketable"));
         command
             .args(arguments)
@@ -108,21 +120,23 @@ impl Bench {
     /// Carries a command out.
     #[track_caller]
     pub fn run(&self, arguments: &[&str]) -> Outcome {
-        let outcome = self.start(arguments).finish();
-        self.remember();
-        outcome
+        self.start(arguments).finish()
     }
 
     /// Starts a command in the background.
     pub fn start(&self, arguments: &[&str]) -> Background<'_> {
+        self.start_command(self.command(arguments))
+    }
+
+    /// The same, with what was added to a [`Bench::command`].
+    pub fn start_command(&self, mut command: Command) -> Background<'_> {
         let number = std::fs::read_dir(self.folder.path()).unwrap().count();
         let (out, err) = (
             self.path(&format!("out-{number}")),
             self.path(&format!("err-{number}")),
         );
         let before = self.runs();
-        let child = self
-            .command(arguments)
+        let child = command
             .stdout(std::fs::File::create(&out).unwrap())
             .stderr(std::fs::File::create(&err).unwrap())
             .spawn()
@@ -157,15 +171,20 @@ impl Bench {
             .flatten()
             .flatten()
             .filter_map(|entry| entry.file_name().into_string().ok());
-        let mut seen = self.seen.borrow_mut();
         for status in names.filter_map(|name| self.system(&name)) {
             let instances = status.instances.into_iter();
             let processes = instances.filter_map(|instance| instance.process);
             for process in processes.chain([status.supervisor]) {
-                if !seen.contains(&process) {
-                    seen.push(process);
-                }
+                self.remember_process(process);
             }
+        }
+    }
+
+    /// Remembers a process of which no system's state tells.
+    pub fn remember_process(&self, process: ProcessIdentity) {
+        let mut seen = self.seen.borrow_mut();
+        if !seen.contains(&process) {
+            seen.push(process);
         }
     }
 

@@ -1,0 +1,180 @@
+//! Documents and command lines: what wrong ones are answered, that nothing is touched then, and that
+//! the published schema and all experiments that come with the program are right.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::shop::{assert_well, bench, up};
+use crate::support::{Bench, PASSED, USAGE};
+
+/// What is wrong with a document, and what is said about it. The document is [`GOOD`] with one
+/// text replaced.
+const BAD: &[(&str, &str, &[&str])] = &[
+    (
+        "tags: [shop]",
+        "tagz: [shop]",
+        &["bad.yaml:3:1", "`tagz`", "did you mean `tags`?"],
+    ),
+    (
+        "fault: process-kill",
+        "fault: proces-kill",
+        &["bad.yaml:13:", "`proces-kill`", "process-kill"],
+    ),
+    (
+        "signal: SIGTERM",
+        "signal: SIGTREM",
+        &["bad.yaml:9:5", "`SIGTREM` is no signal"],
+    ),
+    (
+        "service: web",
+        "service: wbe",
+        &["bad.yaml:14:", "no service `wbe`", "web"],
+    ),
+    (
+        "target: { service: web }",
+        "target: { leader-of: orders/0 }",
+        &["bad.yaml:14:", "no Kafka service"],
+    ),
+    ("tags: [shop]", "tags: [shop", &["bad.yaml:"]),
+    (
+        "system: shop/compose.yaml",
+        "system: shop/nowhere.yaml",
+        &["nowhere.yaml"],
+    ),
+    (
+        "restart-after: 1s",
+        "restart-after: soon",
+        &["bad.yaml:15:", "`restart-after`"],
+    ),
+];
+
+const GOOD: &str = r#"title: The shop stands
+description: Something happens to it.
+tags: [shop]
+system: shop/compose.yaml
+steady-state-hypothesis:
+  title: always true
+  probes: []
+method:
+  - type: action
+    name: kill
+    provider:
+      type: fault
+      fault: process-kill
+      target: { service: web }
+      restart-after: 1s
+      signal: SIGTERM
+"#;
+
+#[test]
+fn a_wrong_document_is_a_usage_error_with_its_place() {
+    let bench = bench();
+    up(&bench);
+    for (old, new, words) in BAD {
+        assert!(GOOD.contains(old), "{old}");
+        let file = bench.write("bad.yaml", &GOOD.replace(old, new));
+        bench
+            .run(&["run", file.to_str().unwrap()])
+            .expect(USAGE, words);
+        assert_well(&bench);
+    }
+}
+
+#[test]
+fn all_problems_of_all_documents_are_told_at_once() {
+    let bench = bench();
+    let text = GOOD
+        .replace("tags:", "tagz:")
+        .replace("signal: SIGTERM", "sginal: SIGTERM")
+        .replace("restart-after: 1s", "restart-after: soon");
+    bench.write("bad.yaml", &text);
+    bench.write("broken.yaml", "title: [");
+    bench.write("good.yaml", GOOD);
+    let words = [
+        "bad.yaml:3:1",
+        "bad.yaml:15:",
+        "bad.yaml:16:7",
+        "did you mean `signal`?",
+        "broken.yaml:1:",
+        "nowhere.yaml",
+    ];
+    let files = ["good.yaml", "bad.yaml", "broken.yaml", "nowhere.yaml"];
+    for command in ["run", "validate"] {
+        let arguments: Vec<&str> = [command].into_iter().chain(files).collect();
+        bench.run(&arguments).expect(USAGE, &words);
+    }
+    assert!(bench.runs().is_empty());
+
+    bench
+        .run(&["validate", "good.yaml"])
+        .expect(PASSED, &["good.yaml: valid"]);
+    let found = bench
+        .run(&["validate", "good.yaml", "bad.yaml", "--format", "json"])
+        .expect(USAGE, &[])
+        .json();
+    assert_eq!(
+        (&found[0]["valid"], &found[1]["valid"]),
+        (&json!(true), &json!(false))
+    );
+    let problems = found[1]["problems"].as_array().unwrap();
+    let lines: Vec<u64> = problems
+        .iter()
+        .map(|one| one["line"].as_u64().unwrap())
+        .collect();
+    assert_eq!(lines, [3, 15, 16]);
+    assert!(
+        problems
+            .iter()
+            .all(|one| one["severity"] == "error" && one["column"].is_u64())
+    );
+}
+
+#[test]
+fn a_wrong_command_line_is_a_usage_error() {
+    let bench = bench();
+    bench.write("good.yaml", GOOD);
+    bench.write("shop/variants/fixed.env", "");
+    bench
+        .run(&["run", "good.yaml", "--variant", "fixde"])
+        .expect(USAGE, &["`fixde`", "fixed"]);
+    bench.run(&["run"]).expect(USAGE, &["EXPERIMENT"]);
+    bench
+        .run(&["run", "good.yaml", "--frmat", "json"])
+        .expect(USAGE, &["--format"]);
+    bench.run(&["run", "--help"]).expect(PASSED, &["--variant"]);
+    bench
+        .run(&["--help"])
+        .expect(PASSED, &["0 passed", "3 inconclusive", "5 error"]);
+}
+
+#[test]
+fn the_published_schema_is_the_programs_and_all_experiments_are_valid() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let bench = Bench::new();
+    let schema = bench.run(&["schema"]).expect(PASSED, &[]).out;
+    let published = root.join("docs/experiment.schema.json");
+    let text = std::fs::read_to_string(&published).unwrap_or_default();
+    assert!(
+        text == schema,
+        "{} is out of date: write the output of `shaketable schema` to it",
+        published.display()
+    );
+    let mut experiments = Vec::new();
+    for system in std::fs::read_dir(root.join("systems")).unwrap().flatten() {
+        let folder = std::fs::read_dir(system.path().join("experiments"));
+        experiments.extend(
+            folder
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.path()),
+        );
+    }
+    assert!(experiments.len() >= 2, "{experiments:?}");
+    for experiment in experiments {
+        bench
+            .run(&["validate", experiment.to_str().unwrap()])
+            .expect(PASSED, &["valid"]);
+    }
+}

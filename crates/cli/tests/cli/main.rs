@@ -1,0 +1,16 @@
+//! The program from the command line, on systems of plain processes, which are quick to bring up.
+//! Systems with a Kafka cluster are in `orders.rs`, a binary of its own, so that they do not
+//! compete with these tests for the machine.
+
+mod documents;
+mod healing;
+mod machine;
+mod run;
+mod shop;
+#[path = "../support/mod.rs"]
+mod support;
+mod testbed;
+
+/// Exit codes, as `--help` has them, beside those in [`support`].
+const ABORTED: i32 = 4;
+const ERROR: i32 = 5;
