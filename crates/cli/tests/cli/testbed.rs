@@ -46,11 +46,8 @@ fn status(bench: &Bench) -> Vec<SystemStatus> {
 #[track_caller]
 fn instance(bench: &Bench, system: &str, name: &str) -> InstanceStatus {
     let systems = status(bench);
-    let mut systems = systems.iter();
-    let system = systems
-        .find(|one| one.name == system)
-        .expect("the system is up");
-    let instance = system.instance(name);
+    let system = systems.iter().find(|one| one.name == system);
+    let instance = system.expect("the system is up").instance(name);
     instance.expect("the system has the instance").clone()
 }
 
