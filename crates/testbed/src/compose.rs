@@ -4,7 +4,8 @@
 //! 1. Keys that matter here mean what Compose says they mean; the file stays one that
 //!    `docker compose` accepts.
 //! 2. A key without a meaning for local processes is named in a warning, once; a key that would
-//!    change how the system behaves and is not carried out is an error. Nothing is ignored silently.
+//!    change how the system behaves and is not carried out is an error. Silent are only the keys that
+//!    say how the container is made, which every file has: `build`, `hostname` and `x-…`.
 //! 3. Every problem is reported at once, each with its line and column.
 //!
 //! Where the data goes next: [`crate::system`] gives every replica an address and replaces service

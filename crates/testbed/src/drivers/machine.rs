@@ -88,7 +88,7 @@ fn java() -> Result<PathBuf, String> {
         }
     }
     find_program("java", None)
-        .ok_or_else(|| "Java 17 or later (`java`): neither in JAVA_HOME nor on PATH; Debian package openjdk-17-jre-headless".to_owned())
+        .ok_or_else(|| "Java 17 or later (`java`): neither in JAVA_HOME nor on PATH; Debian package default-jre-headless".to_owned())
 }
 
 fn kafka_jars() -> Result<Vec<PathBuf>, String> {

@@ -17,7 +17,7 @@ use crate::drivers::{Machine, Prepared, Probe, prepare};
 use crate::process::ProcessIdentity;
 use crate::spawn::HelperGroup;
 
-/// Docker's back-off: the first restart comes at once, each further one after twice the wait.
+/// The wait before the first restart; each further one waits twice as long, as Docker does.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 /// The longest wait between two starts.
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
