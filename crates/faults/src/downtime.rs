@@ -36,13 +36,11 @@ pub(crate) async fn down_and_leaderless(record: &UndoRecord, context: &Context) 
             "{} is gone, the leader of {place} cannot be asked for: {reason}",
             hit.instance
         )),
-        Ok((None, _, _)) => Observed::Yes(format!("{} is gone, {place} is offline", hit.instance)),
-        Ok((Some(leader), epoch, _)) if leader != node || epoch > led.leader_epoch => {
-            Observed::Yes(format!(
-                "{} is gone, {place} is led by node {leader} instead of {node}",
-                hit.instance
-            ))
-        }
+        Ok((None, _)) => Observed::Yes(format!("{} is gone, {place} is offline", hit.instance)),
+        Ok((Some(leader), _)) if leader != node => Observed::Yes(format!(
+            "{} is gone, {place} is led by node {leader} instead of {node}",
+            hit.instance
+        )),
         Ok(_) => Observed::No(format!(
             "{} is gone, but node {node} still counts as leader of {place}",
             hit.instance
@@ -106,21 +104,21 @@ pub(crate) async fn runs_and_leads(record: &UndoRecord, context: &Context) -> Ob
         Err(reason) => Observed::Unknown(format!(
             "the leader of {place} cannot be asked for: {reason}"
         )),
-        Ok((Some(leader), _, isr)) if isr.contains(&node) => Observed::Yes(format!(
+        Ok((Some(leader), isr)) if isr.contains(&node) => Observed::Yes(format!(
             "{} runs again (process {}), {place} is led by node {leader}, in sync: {isr:?}",
             hit.instance, process.pid
         )),
-        Ok((leader, _, isr)) => Observed::No(format!(
+        Ok((leader, isr)) => Observed::No(format!(
             "{place}: leader {leader:?}, in sync {isr:?}, node {node} not yet"
         )),
     }
 }
 
-/// Leader, leader epoch and in-sync replicas of the partition a record speaks of.
+/// Leader and in-sync replicas of the partition a record speaks of.
 async fn leadership(
     record: &UndoRecord,
     context: &Context,
-) -> Result<(Option<i32>, i32, Vec<i32>), String> {
+) -> Result<(Option<i32>, Vec<i32>), String> {
     let led = record.hit.led.as_ref().ok_or("the target was no leader")?;
     let status = context
         .status_of(record)
@@ -139,7 +137,7 @@ async fn leadership(
     let leader = partition
         .leader
         .filter(|leader| metadata.broker(*leader).is_some());
-    Ok((leader, partition.leader_epoch, partition.isr.clone()))
+    Ok((leader, partition.isr.clone()))
 }
 
 /// Waits for a process that is still on its way down: one that may run again before it has ended
