@@ -18,7 +18,7 @@ for round in $(seq 1 "$rounds"); do
         order='{"user_id":1,"pokemon":"pidgey","country":"Chile","price":20}'
         for rate in 50/s 200/s; do
             echo "  $rate for 10 s:"
-            "$shaketable" load --url "http://$api:8000/orders/" --json "$order" --rate "$rate" --duration 10s | sed 's/^/    /'
+            "$shaketable" load --url "http://$api/orders/" --json "$order" --rate "$rate" --duration 10s | sed 's/^/    /'
         done
         "$shaketable" down 2>/dev/null
     done

@@ -1,19 +1,26 @@
 #!/usr/bin/env bash
-# Makes this machine ready to build and run Shaketable: checks every tool, installs only
-# what is missing, and ends with one line when all is here.
+# Makes this machine ready to build, run and test Shaketable: checks every tool, installs
+# only what is missing, and ends with one line when all is here.
 #
-#   scripts/setup.sh            check, and install what is missing
-#   scripts/setup.sh --check    check only: change nothing, use no network
+#   scripts/setup.sh                    check, and install what is missing
+#   scripts/setup.sh --check            check only: change nothing, use no network
+#   scripts/setup.sh --kafka VERSION    the same with another Kafka (3.9.1 to 4.2.0 were tried),
+#                                       which is kept beside the one that is pinned
 #
 # What it promises:
 #  1. When nothing is missing it uses no network and changes nothing.
-#  2. What it cannot install is named in one list at the end, each with what to do; exit 1.
+#  2. What it cannot install is named in one list at the end, each with what to do; exit 1. What
+#     only a test needs (a browser) is named too, and no failure.
 #  3. A failed installation is shown with the end of the installer's own log.
+#  4. Nothing half-made is left under its final name: Kafka's jars and the class archive come
+#     into the cache by a rename.
+#  5. It stops and disables no daemon. One that a package has started is named.
 #
 # Environment:
 #   KAFKA_HOME         an unpacked Kafka distribution to use instead of downloading one
 #   JAVA_HOME          the JDK to use instead of the `java` on PATH
-#   SHAKETABLE_CACHE   where downloads are kept, for all checkouts: Kafka in kafka-VERSION/libs
+#   SHAKETABLE_CACHE   where downloads are kept, for all checkouts: Kafka in kafka-VERSION/libs,
+#                      its class archive in kafka-VERSION/java-VERSION.jsa
 #                      (else XDG_CACHE_HOME/shaketable, else ~/.cache/shaketable)
 # shellcheck disable=SC2329  # the checks are called by name, from the list `tools`
 set -euo pipefail
@@ -23,26 +30,41 @@ readonly java_major_min=17
 readonly apt_lock_timeout_s=120    # another apt may be at work: a fresh machine's upgrades
 readonly http_timeout_s=30         # of one silent connection, for apt
 readonly maven_timeout_ms=30000    # of one silent connection, for Maven
+readonly archive_timeout_s=60      # of a broker's start, and of its end
+readonly archive_address=127.27.93.1    # where that broker listens
 readonly log_lines_max=40          # shown of an installer's log when it fails
 
 kafka_version=$(sed -n 's|.*<kafka\.version>\(.*\)</kafka\.version>.*|\1|p' kafka/pom.xml)
 rust_channel=$(sed -n 's|^channel *= *"\(.*\)"|\1|p' rust-toolchain.toml)
-readonly kafka_version rust_channel
+check_only=no
+case $#:${1:-} in
+    0:) ;;
+    1:--check) check_only=yes ;;
+    2:--kafka)
+        kafka_version=$2
+        [[ $kafka_version =~ ^[34]\.[0-9]+\.[0-9]+$ ]] || {
+            echo "setup: \`$kafka_version\` is not a version of Kafka such as 4.1.1" >&2
+            exit 2
+        }
+        unset KAFKA_HOME    # this version is asked for, not that one
+        ;;
+    *) echo "usage: scripts/setup.sh [--check | --kafka VERSION]" >&2; exit 2 ;;
+esac
+readonly check_only kafka_version rust_channel
 readonly cache=${SHAKETABLE_CACHE:-${XDG_CACHE_HOME:-${HOME:?is not set}/.cache}/shaketable}
 readonly kafka_folder=$cache/kafka-$kafka_version
-
-case $#:${1:-} in
-    0:) check_only=no ;;
-    1:--check) check_only=yes ;;
-    *) echo "usage: scripts/setup.sh [--check]" >&2; exit 2 ;;
-esac
 
 # rustup's folder is on PATH only in login shells.
 export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
 
 work=$(mktemp -d)    # the installers' logs
 fresh=$work          # the download in progress
-trap 'rm -rf -- "$work" "$fresh"' EXIT
+broker=""            # the pid of the broker that runs for the class archive
+clean_up() {
+    [ -z "$broker" ] || kill -KILL "$broker" 2>/dev/null || true
+    rm -rf -- "$work" "$fresh"
+}
+trap clean_up EXIT
 
 say() { echo "setup: $*"; }
 
@@ -82,6 +104,18 @@ check_make() {
 check_cmake() {
     command -v cmake >/dev/null || { echo "cmake is not installed"; return 1; }
     echo "cmake"
+}
+
+check_pkg_config() {
+    command -v pkg-config >/dev/null || { echo "pkg-config is not installed"; return 1; }
+    echo "pkg-config"
+}
+
+# librdkafka speaks TLS with it.
+check_openssl() {
+    command -v pkg-config >/dev/null || { echo "OpenSSL's headers: cannot be looked for without pkg-config"; return 1; }
+    pkg-config --exists openssl || { echo "OpenSSL's headers are not installed"; return 1; }
+    echo "openssl"
 }
 
 java_command() { echo "${JAVA_HOME:+$JAVA_HOME/bin/}java"; }
@@ -124,6 +158,20 @@ check_redis() {
     echo "redis"
 }
 
+check_prometheus() {
+    command -v prometheus >/dev/null || { echo "Prometheus: prometheus is not installed"; return 1; }
+    echo "prometheus"
+}
+
+check_chromium() {
+    command -v chromium >/dev/null || { echo "Chromium is not installed"; return 1; }
+    echo "chromium"
+}
+
+check_chromedriver() {
+    command -v chromedriver >/dev/null || { echo "Chromium's driver: chromedriver is not installed"; return 1; }
+}
+
 # Only fetches Kafka: not asked for once Kafka is here.
 check_maven() {
     check_kafka >/dev/null && return
@@ -160,6 +208,10 @@ debian_package() {
         java) [ -n "${JAVA_HOME:-}" ] || echo default-jre-headless ;;
         postgres) echo postgresql ;;
         redis) echo redis-server ;;
+        prometheus | chromium) echo "$1" ;;
+        chromedriver) echo chromium-driver ;;
+        pkg_config) echo pkg-config ;;
+        openssl) echo libssl-dev ;;
     esac
 }
 
@@ -184,7 +236,7 @@ remedy() {
             if [ -n "${KAFKA_HOME:-}" ]; then
                 echo "let KAFKA_HOME name an unpacked Kafka distribution, or unset it to have Kafka fetched"
             else
-                echo "scripts/setup.sh, once what is above is mended; or set KAFKA_HOME to an unpacked Kafka distribution"
+                echo "run this again once what is above is mended; or set KAFKA_HOME to an unpacked Kafka distribution"
             fi ;;
         *) apt_remedy "$package" ;;
     esac
@@ -202,22 +254,29 @@ apt_remedy() {
     fi
 }
 
-readonly tools="rust compiler make cmake java postgres postgres_user redis maven kafka"
+readonly tools="rust compiler make cmake pkg_config openssl java postgres postgres_user redis prometheus maven kafka"
+# Needed by the test that looks at the pages in a browser, and by nothing else.
+readonly tools_for_tests="chromium chromedriver"
 
 # Fills `found` with what is here, `lacking` with the tools that are not, and `problems`
-# with the list of them for a person to read.
+# and `test_problems` with the lists of them for a person to read.
 check_all() {
     found=""
     lacking=""
     problems=""
-    local tool detail
-    for tool in $tools; do
+    test_problems=""
+    local tool detail problem
+    for tool in $tools $tools_for_tests; do
         if detail=$("check_$tool"); then
             [ -z "$detail" ] || found="$found, $detail"
-        else
-            lacking="$lacking $tool"
-            problems="$problems  - $detail"$'\n'"      $(remedy "$tool")"$'\n'
+            continue
         fi
+        lacking="$lacking $tool"
+        problem="  - $detail"$'\n'"      $(remedy "$tool")"$'\n'
+        case " $tools " in
+            *" $tool "*) problems="$problems$problem" ;;
+            *) test_problems="$test_problems$problem" ;;
+        esac
     done
 }
 
@@ -247,7 +306,8 @@ apt() {
     # The testbed starts servers of its own, so Debian's need not start on installing:
     # SYSTEMD_OFFLINE holds systemctl back, RUNLEVEL an init without systemd, both for this
     # command alone and without touching the machine's configuration (a policy-rc.d would).
-    # What Debian enables at boot stays as Debian decides.
+    # What Debian enables at boot stays as Debian decides, and so does a daemon that starts
+    # all the same: it is named (promise 5).
     "${root[@]+"${root[@]}"}" env DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1 RUNLEVEL=1 \
         apt-get -q -y \
         -o DPkg::Lock::Timeout="$apt_lock_timeout_s" \
@@ -257,8 +317,13 @@ apt() {
         "$@" </dev/null
 }
 
+# The daemons of the packages above that run now, a line each.
+daemons() {
+    cat /proc/[0-9]*/comm 2>/dev/null | grep -xE 'postgres|redis-server|prometheus' | sort -u || true
+}
+
 install_packages() {
-    local tool package packages=()
+    local tool package before daemon packages=()
     for tool in $lacking; do
         package=$(debian_package "$tool")
         [ -z "$package" ] || packages+=("$package")
@@ -272,8 +337,19 @@ install_packages() {
     say "installing with apt-get: ${packages[*]}"
     # Stale lists may still do (one broken source fails the whole update), so go on.
     apt update >"$work/update.log" 2>&1 || show_log "apt-get update failed, going on with the old lists" "$work/update.log"
+    before=$(daemons)
     apt install --no-install-recommends "${packages[@]}" >"$work/install.log" 2>&1 ||
         show_log "apt-get install failed" "$work/install.log"
+    for daemon in $(comm -13 <(echo "$before") <(daemons)); do
+        say "$daemon runs now, started by its package; Shaketable does not need it and has not stopped it" >&2
+    done
+}
+
+# The jars of a folder in the one order that a class archive is good for: by bytes.
+class_path() {
+    local LC_ALL=C jars
+    jars=$(printf '%s:' "$1"/*.jar)
+    echo "${jars%:}"
 }
 
 # Downloads to a folder beside the final one, tries the jars, and only then renames: a
@@ -281,7 +357,8 @@ install_packages() {
 install_kafka() {
     [ -z "${KAFKA_HOME:-}" ] || return 0
     ! lacks java && ! lacks maven || return 0
-    local parent=${kafka_folder%/*} class_path version
+    local parent=${kafka_folder%/*} profile=log4j2 class_path version
+    case $kafka_version in 3.*) profile=log4j1 ;; esac
     if ! mkdir -p "$parent" 2>"$work/cache.log" ||
         ! fresh=$(mktemp -d "$parent/.kafka.XXXXXX" 2>"$work/cache.log"); then
         fresh=$work
@@ -289,7 +366,7 @@ install_kafka() {
         return 0
     fi
     say "fetching Kafka $kafka_version with Maven to $kafka_folder"
-    if ! mvn -q -B -f kafka/pom.xml \
+    if ! mvn -q -B -f kafka/pom.xml -P "$profile" -Dkafka.version="$kafka_version" \
         -Dmaven.wagon.http.connectionTimeout="$maven_timeout_ms" -Dmaven.wagon.rto="$maven_timeout_ms" \
         -Daether.connector.connectTimeout="$maven_timeout_ms" -Daether.connector.requestTimeout="$maven_timeout_ms" \
         dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$fresh/libs" \
@@ -297,8 +374,8 @@ install_kafka() {
         show_log "Maven could not fetch Kafka" "$work/maven.log"
         return 0
     fi
-    class_path=$(printf '%s:' "$fresh"/libs/*.jar)
-    version=$("$(java_command)" -cp "${class_path%:}" kafka.Kafka --version 2>"$work/kafka.log" </dev/null) || version=""
+    class_path=$(class_path "$fresh/libs")
+    version=$("$(java_command)" -cp "$class_path" kafka.Kafka --version 2>"$work/kafka.log" </dev/null) || version=""
     if [[ $version != *"$kafka_version"* ]]; then
         show_log "the fetched Kafka does not start, or is not $kafka_version" "$work/kafka.log"
         return 0
@@ -308,6 +385,70 @@ install_kafka() {
     if ! { rm -rf -- "$kafka_folder" && mv -- "$fresh" "$kafka_folder"; } 2>"$work/cache.log"; then
         show_log "cannot put Kafka into the cache" "$work/cache.log"
     fi
+}
+
+# The name under which the testbed looks for the class archive of this Java.
+archive_path() {
+    local java id
+    java=$(readlink -f "$(command -v "$(java_command)")") || return 1
+    id=$(sed -n 's/^JAVA_RUNTIME_VERSION="\(.*\)"$/\1/p' "${java%/bin/*}/release" 2>/dev/null | tr -c 'A-Za-z0-9.+\n-' _)
+    [ -n "$id" ] && echo "$kafka_folder/java-$id.jsa"
+}
+
+# Runs one broker for a moment and keeps the classes it has loaded, ready for use: every later
+# start takes half the time and half the CPU. Only a saving: a failure is said, and no more.
+make_archive() {
+    [ -z "${KAFKA_HOME:-}" ] || return 0
+    local archive class_path java deadline
+    archive=$(archive_path) || return 0
+    [ ! -e "$archive" ] && [ -w "$kafka_folder" ] || return 0
+    say "making the class archive of Kafka $kafka_version, for fast starts"
+    java=$(java_command)
+    class_path=$(class_path "$kafka_folder/libs")
+    cat >"$work/server.properties" <<END
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@$archive_address:9093
+listeners=CLIENT://$archive_address:9092,CONTROLLER://$archive_address:9093
+advertised.listeners=CLIENT://$archive_address:9092
+listener.security.protocol.map=CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=CLIENT
+controller.listener.names=CONTROLLER
+log.dirs=$work/kafka-data
+END
+    local options=(-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto -cp "$class_path")
+    if ! "$java" "${options[@]}" kafka.tools.StorageTool format -t cGxlYXNlLWFyY2hpdmUtMQ \
+        -c "$work/server.properties" </dev/null >"$work/archive.log" 2>&1; then
+        show_log "no class archive: the data folder could not be formatted" "$work/archive.log"
+        return 0
+    fi
+    fresh=$(mktemp -d "$kafka_folder/.archive.XXXXXX")
+    "$java" -XX:ArchiveClassesAtExit="$fresh/archive" "${options[@]}" \
+        kafka.Kafka "$work/server.properties" </dev/null >"$work/archive.log" 2>&1 &
+    broker=$!
+    deadline=$((SECONDS + archive_timeout_s))
+    until (exec 3<>"/dev/tcp/$archive_address/9092") 2>/dev/null; do
+        if ! kill -0 "$broker" 2>/dev/null || [ "$SECONDS" -ge "$deadline" ]; then
+            show_log "no class archive: the broker did not start" "$work/archive.log"
+            return 0
+        fi
+        sleep 0.2
+    done
+    kill -TERM "$broker"
+    deadline=$((SECONDS + archive_timeout_s))
+    while kill -0 "$broker" 2>/dev/null; do
+        if [ "$SECONDS" -ge "$deadline" ]; then
+            show_log "no class archive: the broker did not end" "$work/archive.log"
+            return 0
+        fi
+        sleep 0.2
+    done
+    broker=""
+    if [ ! -s "$fresh/archive" ] || ! mv -- "$fresh/archive" "$archive"; then
+        show_log "no class archive: none was written" "$work/archive.log"
+    fi
+    rmdir -- "$fresh" 2>/dev/null || true
+    fresh=$work
 }
 
 # ---------------------------------------------------------------------------------------
@@ -322,7 +463,17 @@ if [ -n "$lacking" ] && [ "$check_only" = no ]; then
     fi
 fi
 
-if [ -z "$lacking" ]; then
+if [ "$check_only" = no ] && ! lacks java && ! lacks kafka; then
+    make_archive
+fi
+
+if [ -n "$test_problems" ]; then
+    {
+        say "missing, for tests alone:"
+        printf '%s' "$test_problems"
+    } >&2
+fi
+if [ -z "$problems" ]; then
     say "ready: ${found#, }"
     exit
 fi

@@ -32,12 +32,24 @@ pub enum Command {
     Down(Down),
     /// Show the systems that are up
     Status(Status),
-    /// Print what a service wrote
+    /// Print what services wrote
     Logs(Logs),
+    /// End services gracefully and start them again
+    Restart(Restart),
+    /// End services gracefully and keep them down
+    Stop(Stop),
+    /// Start services that were stopped or have ended
+    Start(Start),
+    /// Send a signal to services; what ends is started again as its restart policy says
+    Kill(Kill),
+    /// Print the environment a service's process gets, or run a command with it
+    Env(Env),
     /// Print what a system's services get: addresses, environment, replaced names
     Config(Config),
     /// Undo every fault that is recorded as being in place
     Heal,
+    /// Say what this machine lacks, and the command that mends it
+    Doctor(Doctor),
     /// Put an HTTP service under open-loop load
     Load(Load),
     /// Recompute a run's ledger from its recorded facts, and list orders by fate
@@ -62,6 +74,15 @@ pub struct Run {
     /// Experiment documents (YAML or JSON)
     #[arg(required = true, value_name = "EXPERIMENT")]
     pub experiments: Vec<PathBuf>,
+    /// Run them on the system of this Compose file, whatever they name
+    #[arg(long, value_name = "COMPOSE_FILE")]
+    pub system: Option<PathBuf>,
+    /// Run them against the running system whose endpoints this file names, whatever they name
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["system", "variant", "name"])]
+    pub endpoints: Option<PathBuf>,
+    /// Which faults stand for which functions of Chaos Toolkit extensions, beside what they say
+    #[arg(long, value_name = "FILE")]
+    pub bindings: Option<PathBuf>,
     /// The system's variant: the env file variants/NAME.env beside its Compose file
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,
@@ -90,17 +111,45 @@ pub struct Validate {
     pub format: Format,
 }
 
+/// Which system: its files, and what of them is wanted.
 #[derive(Debug, Args)]
-pub struct Up {
+pub struct SystemFiles {
     /// The Compose file, or the folder it is in
-    #[arg(value_name = "COMPOSE_FILE")]
-    pub compose: PathBuf,
+    #[arg(value_name = "COMPOSE_FILE", required_unless_present = "file")]
+    pub compose: Option<PathBuf>,
+    /// A Compose file; the second and further ones are merged into the first
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Vec<PathBuf>,
+    /// Enable a profile: services that belong to one are left out otherwise
+    #[arg(long, value_name = "NAME")]
+    pub profile: Vec<String>,
     /// The system's variant: the env file variants/NAME.env beside its Compose file
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,
+    /// An env file whose values fill the Compose file's variables
+    #[arg(long, value_name = "FILE", conflicts_with = "variant")]
+    pub env_file: Option<PathBuf>,
+    /// Run so many replicas of a service
+    #[arg(long, value_name = "SERVICE=N", value_parser = parse_scale)]
+    pub scale: Vec<(String, usize)>,
+}
+
+#[derive(Debug, Args)]
+pub struct Up {
+    #[command(flatten)]
+    pub files: SystemFiles,
     /// Run it under this name, beside others
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+    /// Wait until every service is ready; so it is anyway
+    #[arg(long, conflicts_with = "no_wait")]
+    pub wait: bool,
+    /// The longest wait until it is ready
+    #[arg(long, value_name = "SECONDS", conflicts_with = "no_wait", value_parser = clap::value_parser!(u64).range(1..))]
+    pub wait_timeout: Option<u64>,
+    /// Return as soon as the system is starting
+    #[arg(long)]
+    pub no_wait: bool,
 }
 
 #[derive(Debug, Args)]
@@ -110,6 +159,9 @@ pub struct Down {
     /// All systems of this home folder
     #[arg(long, conflicts_with = "system")]
     pub all: bool,
+    /// Remove the system's named volumes as well
+    #[arg(short, long)]
+    pub volumes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -123,21 +175,91 @@ pub struct Status {
 
 #[derive(Debug, Args)]
 pub struct Logs {
-    /// The service, or one replica of it; `supervisor` for the supervisor's own
-    pub service: String,
+    /// Services, or replicas of them; `supervisor` for the supervisor's own; all services when left out
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<String>,
     /// The system: its name or its Compose file; the only one there is when left out
+    #[arg(long)]
+    pub system: Option<String>,
+    /// Go on printing what is written, until the system goes down
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only lines since then: a time such as 2026-11-21T16:03:07Z, or so long ago, such as 5m
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    pub since: Option<jiff::Timestamp>,
+    /// Only the last lines of each service
+    #[arg(short = 'n', long, value_name = "N")]
+    pub tail: Option<usize>,
+    /// Print the time of each line
+    #[arg(short, long)]
+    pub timestamps: bool,
+}
+
+/// Services of a system that is up.
+#[derive(Debug, Args)]
+pub struct Services {
+    /// Services, or replicas of them
+    #[arg(required = true, value_name = "SERVICE")]
+    pub services: Vec<String>,
+    /// The system: its name or its Compose file; the only one that is up when left out
     #[arg(long)]
     pub system: Option<String>,
 }
 
 #[derive(Debug, Args)]
+pub struct Restart {
+    #[command(flatten)]
+    pub services: Services,
+}
+
+#[derive(Debug, Args)]
+pub struct Stop {
+    #[command(flatten)]
+    pub services: Services,
+}
+
+#[derive(Debug, Args)]
+pub struct Start {
+    #[command(flatten)]
+    pub services: Services,
+}
+
+#[derive(Debug, Args)]
+pub struct Kill {
+    #[command(flatten)]
+    pub services: Services,
+    /// The signal: its name, with or without SIG, or its number
+    #[arg(short, long, default_value = "SIGKILL", value_parser = parse_signal)]
+    pub signal: nix::sys::signal::Signal,
+    /// Send it to the descendants of each process, too
+    #[arg(long)]
+    pub tree: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Env {
+    /// The service, or one replica of it
+    pub service: String,
+    /// The system: its name or its Compose file; the only one that is up when left out
+    #[arg(long)]
+    pub system: Option<String>,
+    /// A command to run with that environment, after `--`
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub struct Config {
-    /// The Compose file, or the folder it is in
-    #[arg(value_name = "COMPOSE_FILE")]
-    pub compose: PathBuf,
-    /// The system's variant
-    #[arg(long, value_name = "NAME")]
-    pub variant: Option<String>,
+    #[command(flatten)]
+    pub files: SystemFiles,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 everything that is needed is there · 1 something is missing")]
+pub struct Doctor {
+    /// How the findings are printed on standard output
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
 }
 
 #[derive(Debug, Args)]
@@ -197,6 +319,12 @@ pub struct Supervise {
     pub name: String,
     #[arg(long)]
     pub compose: PathBuf,
+    #[arg(long = "override")]
+    pub overrides: Vec<PathBuf>,
+    #[arg(long)]
+    pub profile: Vec<String>,
+    #[arg(long, value_parser = parse_scale)]
+    pub scale: Vec<(String, usize)>,
     #[arg(long)]
     pub env_file: Option<PathBuf>,
     #[arg(long)]
@@ -227,4 +355,35 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 
 fn parse_json(text: &str) -> Result<serde_json::Value, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+fn parse_scale(text: &str) -> Result<(String, usize), String> {
+    text.split_once('=')
+        .and_then(|(service, replicas)| Some((service.to_owned(), replicas.parse().ok()?)))
+        .filter(|(service, _)| !service.is_empty())
+        .ok_or_else(|| "a number of replicas is such as web=3".to_owned())
+}
+
+fn parse_since(text: &str) -> Result<jiff::Timestamp, String> {
+    text.parse().or_else(|_| {
+        let ago = parse_duration(text).map_err(|_| {
+            "a time is such as 2026-11-21T16:03:07Z, or 5m for five minutes ago".to_owned()
+        })?;
+        jiff::Timestamp::now()
+            .checked_sub(ago)
+            .map_err(|error| error.to_string())
+    })
+}
+
+fn parse_signal(text: &str) -> Result<nix::sys::signal::Signal, String> {
+    use nix::sys::signal::Signal;
+    let upper = text.to_uppercase();
+    let named = upper
+        .parse()
+        .or_else(|_| format!("SIG{upper}").parse::<Signal>());
+    let numbered = || Signal::try_from(text.parse::<i32>().ok()?).ok();
+    named
+        .ok()
+        .or_else(numbered)
+        .ok_or_else(|| "a signal is such as SIGTERM, HUP or 9".to_owned())
 }

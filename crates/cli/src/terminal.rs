@@ -13,6 +13,14 @@ pub fn data(text: &str) {
     let _ = out.flush();
 }
 
+/// Writes data of which more is to come; returns whether anybody still reads it.
+pub fn stream(text: &str) -> bool {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .is_ok()
+}
+
 /// Writes a line to standard error.
 pub fn note(text: &str) {
     clear_status();

@@ -8,6 +8,7 @@ use serde_json::json;
 use shaketable_ledger::{Attempt, Facts, Outcome};
 use shaketable_load::{LoadReport, RunningLoad};
 
+use crate::exchange::Exchange;
 use crate::journal::Journal;
 use crate::stages::{Reading, Sampler, Seen, StageReader, ending_stages};
 
@@ -35,6 +36,7 @@ pub async fn account(
     drain_timeout: Duration,
     readers: &Arc<Vec<StageReader>>,
     sampler: &Sampler,
+    exchange: &Exchange,
     journal: &Arc<Journal>,
 ) -> Accounts {
     load.stop();
@@ -52,7 +54,7 @@ pub async fn account(
         }
     }
     journal.write("drained", json!({ "drained": drained_us.is_some() }));
-    let facts = facts(report.attempts.clone(), readers, sampler, journal).await;
+    let facts = facts(report.attempts.clone(), readers, sampler, exchange, journal).await;
     Accounts {
         facts,
         report,
@@ -75,12 +77,14 @@ pub async fn facts(
     attempts: Vec<Attempt>,
     readers: &Arc<Vec<StageReader>>,
     sampler: &Sampler,
+    exchange: &Exchange,
     journal: &Arc<Journal>,
 ) -> Facts {
+    let written = Arc::new(exchange.written());
     let tasks: Vec<_> = (0..readers.len())
         .map(|index| {
-            let readers = readers.clone();
-            tokio::spawn(async move { readers[index].read().await })
+            let (readers, written) = (readers.clone(), written.clone());
+            tokio::spawn(async move { readers[index].read(&written).await })
         })
         .collect();
     let mut stages = Vec::new();
@@ -95,6 +99,7 @@ pub async fn facts(
                 "stage": readers[index].stage().name,
                 "sightings": reading.sightings.len(),
                 "unidentified": reading.unidentified,
+                "own": reading.own,
                 "incomplete": reading.incomplete,
             }),
         );

@@ -1,11 +1,25 @@
-//! Service names in a plan become the addresses the testbed gave them, as in a container network.
+//! Service names in a plan become the addresses they lead to, as in a container network: those the
+//! testbed gave them, or the endpoints'.
 
-use shaketable_experiment::{Activity, Experiment, Provider, StageSource};
-use shaketable_testbed::system::Hosts;
+use serde_json::Value;
+use shaketable_experiment::{Activity, Endpoints, Experiment, Provider, StageSource};
+use shaketable_testbed::system::{Hosts, replace_hosts};
 
-/// Replaces service names in every address of the plan.
-pub(crate) fn resolve(experiment: &mut Experiment, hosts: &Hosts) {
-    let replace = |text: &mut String| *text = hosts.replace_in("", text, None);
+/// Replaces service names by the testbed's addresses, in every address of the plan.
+pub(crate) fn in_system(experiment: &mut Experiment, hosts: &Hosts) {
+    resolve(experiment, &|text| hosts.replace_in("", text, None));
+}
+
+/// Replaces service names by the endpoints they stand for. An endpoint with a port stands for the
+/// name with whatever port.
+pub(crate) fn at_endpoints(experiment: &mut Experiment, endpoints: &Endpoints) {
+    resolve(experiment, &|text| {
+        replace_hosts("", text, &|name| endpoints.services.get(name).cloned())
+    });
+}
+
+fn resolve(experiment: &mut Experiment, replaced: &dyn Fn(&str) -> String) {
+    let replace = |text: &mut String| *text = replaced(text);
     if let Some(workload) = &mut experiment.workload {
         replace(&mut workload.http.url);
     }
@@ -35,7 +49,25 @@ pub(crate) fn resolve(experiment: &mut Experiment, hosts: &Hosts) {
         match &mut activity.provider {
             Provider::Http { request, .. } => replace(&mut request.url),
             Provider::Process { arguments, .. } => arguments.iter_mut().for_each(replace),
-            Provider::Fault(_) | Provider::Ledger { .. } => {}
+            Provider::Postgres { url, .. } => replace(url),
+            Provider::Function(call) => call
+                .arguments
+                .values_mut()
+                .for_each(|value| replace_in_json(value, replaced)),
+            Provider::Fault(_) | Provider::Bound { .. } | Provider::Ledger { .. } => {}
         }
+    }
+}
+
+fn replace_in_json(value: &mut Value, replaced: &dyn Fn(&str) -> String) {
+    match value {
+        Value::String(text) => *text = replaced(text),
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| replace_in_json(item, replaced)),
+        Value::Object(entries) => entries
+            .values_mut()
+            .for_each(|value| replace_in_json(value, replaced)),
+        _ => {}
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! plan → preflight → steady state → inject → observe → heal → account → verdict, one file a step:
 //! [`preflight`], [`steady`], [`method`] (inject and observe, with [`injections`] and
-//! [`safeguards`]), [`accounting`] (with [`stages`]), [`verdict`]; [`run`] puts them in order.
+//! [`safeguards`] and [`continuous`]), [`accounting`] (with [`stages`]), [`verdict`]; [`run`] puts them in order.
 //!
 //! Promises:
 //! 1. A run always ends with a [`RunRecord`], and every fault it applied is recovered first, whatever
@@ -17,6 +17,10 @@
 pub mod abort;
 pub mod accounting;
 mod addresses;
+mod calls;
+pub mod continuous;
+mod database;
+pub mod exchange;
 pub mod folder;
 pub mod injections;
 pub mod journal;
@@ -28,6 +32,7 @@ pub mod record;
 pub mod run;
 mod run_lock;
 pub mod safeguards;
+pub mod site;
 pub mod stages;
 pub mod steady;
 pub mod verdict;

@@ -1,4 +1,4 @@
-//! The method and the rollbacks: activities in their order, with their pauses.
+//! The method and the rollbacks: activities in their order, with their pauses and controls.
 
 use std::sync::Arc;
 
@@ -8,69 +8,118 @@ use shaketable_experiment::{Activity, ActivityKind, Provider};
 use crate::abort::Abort;
 use crate::injections::Injections;
 use crate::journal::Journal;
-use crate::probes::ask;
+use crate::probes::{Asker, brief};
 use crate::progress::Progress;
 
-/// Carries out activities until all are done or the run is to end. As with the Chaos Toolkit, one
-/// that fails does not stop the next; but what an action was to do and did not is returned, in
-/// words, for the verdict.
-pub async fn carry_out(
-    activities: &[Activity],
-    injections: &mut Injections,
-    abort: &Abort,
-    journal: &Arc<Journal>,
-    progress: &Arc<dyn Progress>,
-) -> Vec<String> {
-    let mut not_done = Vec::new();
-    for activity in activities {
-        let done = abort.or(async {
-            tokio::time::sleep(activity.pauses_before).await;
-            let failure = one(activity, injections, journal, progress).await;
-            tokio::time::sleep(activity.pauses_after).await;
-            failure
-        });
-        match done.await {
-            None => {
-                journal.write("activity-cut-short", json!({ "name": activity.name }));
-                return not_done;
-            }
-            Some(Some(reason)) if activity.kind == ActivityKind::Action => {
-                not_done.push(format!(
-                    "action `{}` could not be carried out: {reason}",
-                    activity.name
-                ));
-            }
-            Some(_) => {}
-        }
-    }
-    not_done
+/// What carries out activities, and who is told.
+pub struct Stagehand<'a> {
+    /// Who asks.
+    pub asker: &'a Asker,
+    /// The faults of the run.
+    pub injections: &'a mut Injections,
+    /// The journal.
+    pub journal: &'a Arc<Journal>,
+    /// Who is told.
+    pub progress: &'a Arc<dyn Progress>,
 }
 
-/// Carries one out; the value says why it could not be. A fault has its own record.
-async fn one(
-    activity: &Activity,
-    injections: &mut Injections,
-    journal: &Arc<Journal>,
-    progress: &Arc<dyn Progress>,
-) -> Option<String> {
-    journal.write("activity-begun", json!({ "name": activity.name }));
-    let mut failure = None;
-    let detail = match &activity.provider {
-        Provider::Fault(call) => {
-            json!({ "confirmed": injections.inject(&activity.name, call).await })
-        }
-        provider => match ask(provider, None).await {
-            Ok(output) => json!({ "output": output }),
-            Err(reason) => {
-                progress.event(&format!("activity `{}` failed: {reason}", activity.name));
-                failure = Some(reason.clone());
-                json!({ "failed": reason })
+impl Stagehand<'_> {
+    /// Carries out activities until all are done or the run is to end. As with the Chaos Toolkit,
+    /// one that fails does not stop the next; but what an action was to do and did not is returned,
+    /// in words, for the verdict.
+    pub async fn carry_out(&mut self, activities: &[Activity], abort: &Abort) -> Vec<String> {
+        let mut not_done = Vec::new();
+        for activity in activities {
+            let done = abort.or(async {
+                tokio::time::sleep(activity.pauses_before).await;
+                let failure = self.one(activity).await;
+                tokio::time::sleep(activity.pauses_after).await;
+                failure
+            });
+            match done.await {
+                None => {
+                    self.journal
+                        .write("activity-cut-short", json!({ "name": activity.name }));
+                    return not_done;
+                }
+                Some(Some(reason)) if activity.kind == ActivityKind::Action => {
+                    not_done.push(format!(
+                        "action `{}` could not be carried out: {reason}",
+                        activity.name
+                    ));
+                }
+                Some(_) => {}
             }
-        },
-    };
-    journal.write(
-        "activity-ended",
-        json!({ "name": activity.name, "result": detail }),
-    );
-    failure
+        }
+        not_done
+    }
+
+    /// Carries one out; the value says why it could not be. A fault has its own record.
+    async fn one(&mut self, activity: &Activity) -> Option<String> {
+        self.journal
+            .write("activity-begun", json!({ "name": activity.name }));
+        let mut failure = None;
+        let mut given = None;
+        let detail = match &activity.provider {
+            Provider::Fault(call) => {
+                json!({ "confirmed": self.injections.inject(&activity.name, call).await })
+            }
+            Provider::Bound { function, calls } => {
+                let mut confirmed = Vec::new();
+                for call in calls {
+                    self.progress.event(&format!(
+                        "binding: `{function}` is {} of {} on this system",
+                        call.fault, call.target
+                    ));
+                    confirmed.push(self.injections.inject(&activity.name, call).await);
+                }
+                json!({ "bound": function, "faults": calls.len(), "confirmed": confirmed })
+            }
+            provider => match self.asker.ask(provider, None).await {
+                Ok(output) => {
+                    if activity.kind == ActivityKind::Action {
+                        self.asker.exchange.note_written(&output);
+                    }
+                    self.progress.event(&format!(
+                        "{}: {}",
+                        activity.name,
+                        brief(&output)
+                    ));
+                    given = Some(output.clone());
+                    json!({ "output": output })
+                }
+                Err(reason) => {
+                    self.progress
+                        .event(&format!("activity `{}` failed: {reason}", activity.name));
+                    failure = Some(reason.clone());
+                    json!({ "failed": reason })
+                }
+            },
+        };
+        self.journal.write(
+            "activity-ended",
+            json!({ "name": activity.name, "result": detail }),
+        );
+        for module in &activity.controls {
+            if let Err(reason) = self.control(module, given.as_ref()) {
+                self.progress
+                    .event(&format!("control `{module}` failed: {reason}"));
+                failure.get_or_insert(format!("its control {module}: {reason}"));
+            }
+        }
+        failure
+    }
+
+    /// Calls a control after its activity and keeps the values it sets.
+    fn control(&self, module: &str, output: Option<&serde_json::Value>) -> Result<(), String> {
+        let control = shaketable_extensions::control(module)
+            .ok_or_else(|| "there is no such native control".to_owned())?;
+        let values = control
+            .after_activity(output)
+            .map_err(|failure| failure.to_string())?;
+        self.journal
+            .write("control", json!({ "module": module, "sets": values }));
+        self.asker.exchange.set(values);
+        Ok(())
+    }
 }

@@ -13,6 +13,8 @@ use shaketable_load::{HttpDriver, HttpWorkload};
 use shaketable_testbed::SystemStatus;
 use shaketable_testbed::system::without_secrets;
 
+use crate::calls;
+use crate::site::Site;
 use crate::stages::{StageError, StageReader};
 
 /// The longest wait for the workload's address to accept a connection.
@@ -46,7 +48,7 @@ pub enum Refusal {
 pub async fn check(
     experiment: &Experiment,
     source: &Source,
-    status: Option<&SystemStatus>,
+    site: &Site,
 ) -> Result<Ready, Refusal> {
     let mut document = Diagnostics::new();
     let mut system = Vec::new();
@@ -82,12 +84,9 @@ pub async fn check(
         }
     };
 
-    let bootstrap = status
-        .map(SystemStatus::bootstrap_servers)
-        .unwrap_or_default();
     let mut readers = Vec::new();
     for stage in experiment.ledger.iter().flat_map(|ledger| &ledger.stages) {
-        match StageReader::open(stage, &bootstrap).await {
+        match StageReader::open(stage, site).await {
             Ok(reader) => readers.push(reader),
             Err(StageError::Document(reason)) => {
                 document.error(stage.at, format!("stage `{}`: {reason}", stage.name));
@@ -100,16 +99,42 @@ pub async fn check(
 
     let mut targets = Vec::new();
     for activity in &experiment.method {
-        if let Provider::Fault(call) = &activity.provider {
-            match target(activity, &call.target, status).await {
+        let (calls, function) = match &activity.provider {
+            Provider::Fault(call) => (std::slice::from_ref(call), None),
+            Provider::Bound { function, calls } => (calls.as_slice(), Some(function)),
+            _ => continue,
+        };
+        for call in calls {
+            match target(
+                activity,
+                &call.target,
+                site.status(),
+                experiment.endpoints.is_some(),
+            )
+            .await {
                 Ok(hit) => targets.push(format!(
-                    "{} would hit {hit}, {} now",
-                    call.fault, call.target
+                    "{}{} would hit {hit}, {} now",
+                    function.map_or(String::new(), |function| format!("`{function}` is bound: ")),
+                    call.fault,
+                    call.target
                 )),
                 Err(Refused::Document(reason)) => {
                     document.error(call.target_at, reason);
                 }
                 Err(Refused::System(reason)) => system.push(reason),
+            }
+        }
+    }
+    let probes = experiment.hypothesis.iter().flat_map(|h| &h.probes);
+    let guards = experiment.safeguards.iter().map(|guard| &guard.activity);
+    for activity in probes
+        .chain(&experiment.method)
+        .chain(&experiment.rollbacks)
+        .chain(guards)
+    {
+        if let Provider::Function(call) = &activity.provider {
+            for problem in calls::check(call, site) {
+                document.error(call.at, format!("`{}`: {problem}", activity.name));
             }
         }
     }
@@ -143,11 +168,17 @@ async fn target(
     activity: &Activity,
     target: &Target,
     status: Option<&SystemStatus>,
+    endpoints: bool,
 ) -> Result<String, Refused> {
     let Some(status) = status else {
         return Err(Refused::Document(format!(
-            "`{}` needs a process to hit: the experiment names no `system`",
-            activity.name
+            "`{}` needs a process to hit, and {}",
+            activity.name,
+            if endpoints {
+                "processes behind `endpoints` are not ours: name a `system` to hit them"
+            } else {
+                "the experiment names no `system`"
+            }
         )));
     };
     if let Target::Service(name) = target

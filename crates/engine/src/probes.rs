@@ -1,6 +1,7 @@
-//! Providers that ask: an HTTP request, a process, a number of the ledger.
+//! Providers that ask: an HTTP request, a process, a native function, a query, a number of the ledger.
 
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,23 +11,46 @@ use shaketable_ledger::{Ledger, Measured};
 use shaketable_testbed::system::without_secrets;
 use tokio::io::AsyncReadExt;
 
+use crate::exchange::Exchange;
+use crate::site::Site;
+use crate::{calls, database};
+
 /// The most that is kept of a response or of a process's output, in bytes.
 const OUTPUT_BYTES_MAX: usize = 1 << 20;
 
 /// The output of an activity, or why there is none.
 pub type Output = Result<Value, String>;
 
-/// Asks. Faults are not asked; `ledger` is what a ledger probe is answered from.
-pub async fn ask(provider: &Provider, ledger: Option<&Ledger>) -> Output {
-    match provider {
-        Provider::Http { request, timeout } => http(request, *timeout).await,
-        Provider::Process {
-            path,
-            arguments,
-            timeout,
-        } => process(path, arguments, *timeout).await,
-        Provider::Ledger { measure } => measure_of(*measure, ledger),
-        Provider::Fault(_) => Err("a fault is not a probe".to_owned()),
+/// Who asks: it knows where the run takes place and what activities have left for each other.
+#[derive(Clone, Debug, Default)]
+pub struct Asker {
+    /// Where the run takes place.
+    pub site: Arc<Site>,
+    /// What activities have left for each other.
+    pub exchange: Exchange,
+}
+
+impl Asker {
+    /// Asks. Faults are not asked; `ledger` is what a ledger probe is answered from.
+    pub async fn ask(&self, provider: &Provider, ledger: Option<&Ledger>) -> Output {
+        match provider {
+            Provider::Http { request, timeout } => http(request, *timeout).await,
+            Provider::Process {
+                path,
+                arguments,
+                timeout,
+            } => process(path, arguments, *timeout).await,
+            Provider::Ledger { measure } => measure_of(*measure, ledger),
+            Provider::Function(call) => calls::call(call, &self.site, &self.exchange).await,
+            Provider::Postgres {
+                url,
+                query,
+                timeout,
+            } => database::query(url, query, *timeout).await,
+            Provider::Fault(_) | Provider::Bound { .. } => {
+                Err("a fault is not a probe".to_owned())
+            }
+        }
     }
 }
 
@@ -56,7 +80,8 @@ fn in_words(tolerance: &Tolerance) -> String {
     }
 }
 
-fn brief(value: &Value) -> String {
+/// An output in a few words.
+pub(crate) fn brief(value: &Value) -> String {
     match value.get("status") {
         Some(status) => format!("status {status}"),
         None => value.to_string().chars().take(200).collect(),

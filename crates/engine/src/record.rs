@@ -57,6 +57,8 @@ pub struct RunRecord {
 pub enum When {
     /// Before anything was broken.
     Before,
+    /// All the time while the method was carried out.
+    During,
     /// After everything was healed.
     After,
 }

@@ -17,11 +17,14 @@ use crate::accounting::{Accounts, account};
 use crate::folder::RunFolder;
 use crate::injections::Injections;
 use crate::journal::Journal;
-use crate::method::carry_out;
+use crate::continuous::Continuous;
+use crate::method::Stagehand;
 use crate::preflight::{self, Ready, Refusal};
+use crate::probes::Asker;
 use crate::progress::{Progress, tell_live};
 use crate::record::{ProbeOutcome, RunRecord, TimelineEvent, When};
 use crate::run_lock::lock;
+use crate::site::Site;
 use crate::safeguards;
 use crate::stages::Sampler;
 use crate::steady;
@@ -233,15 +236,32 @@ impl Run {
         folder: &RunFolder,
     ) {
         let mut experiment = self.options.experiment.clone();
-        if let Some(system) = system {
-            crate::addresses::resolve(&mut experiment, &system.status.hosts);
-        }
+        let site = match (system, &experiment.endpoints) {
+            (Some(system), _) => {
+                crate::addresses::in_system(&mut experiment, &system.status.hosts);
+                Site::of_system(system.status.clone())
+            }
+            (None, Some(endpoints)) => {
+                let endpoints = endpoints.clone();
+                crate::addresses::at_endpoints(&mut experiment, &endpoints);
+                Site::of_endpoints(&endpoints)
+            }
+            (None, None) => Site::default(),
+        };
+        let asker = Asker {
+            site: Arc::new(site),
+            ..Asker::default()
+        };
         let (abort, progress) = (self.options.abort.clone(), self.options.progress.clone());
 
         progress.event("preflight");
         let status = system.map(|system| &system.status);
         let checked = abort
-            .or(preflight::check(&experiment, &self.options.source, status))
+            .or(preflight::check(
+                &experiment,
+                &self.options.source,
+                &asker.site,
+            ))
             .await;
         let Ready {
             driver,
@@ -276,12 +296,13 @@ impl Run {
         let live = load
             .as_ref()
             .map(|load| tell_live(load, &sampler, &readers, &progress, journal));
-        let watch = safeguards::watch(&experiment.safeguards, &abort, journal);
+        let watch = safeguards::watch(&experiment.safeguards, &asker, &abort, journal);
 
         progress.event("steady state: is the hypothesis true before anything is broken?");
         let steady = abort
             .or(steady::reach(
                 &experiment,
+                &asker,
                 load.as_ref(),
                 &readers,
                 &sampler,
@@ -297,6 +318,7 @@ impl Run {
             journal.clone(),
             progress.clone(),
         );
+        let mut sampling = None;
         match steady {
             None => {}
             Some(Err((outcomes, reason))) => {
@@ -310,31 +332,34 @@ impl Run {
                 self.record.probes.extend(outcomes);
                 self.at(journal.now_us(), "steady state: the hypothesis holds");
                 journal.write("steady", json!(null));
-                let not_done = carry_out(
-                    &experiment.method,
-                    &mut injections,
-                    &abort,
+                let continuous = Continuous::start(&experiment, &asker, journal);
+                let mut stagehand = Stagehand {
+                    asker: &asker,
+                    injections: &mut injections,
                     journal,
-                    &progress,
-                )
-                .await;
+                    progress: &progress,
+                };
+                let not_done = stagehand.carry_out(&experiment.method, &abort).await;
                 self.grounds.unproven.extend(not_done);
+                sampling = Some(continuous);
             }
         }
         self.heal(&mut injections).await;
+        let during = sampling.map(Continuous::finish).unwrap_or_default();
         if load.is_some() && !self.record.faults.is_empty() {
             abort.or(tokio::time::sleep(AFTERMATH)).await;
         }
         drop(watch);
         // Rollbacks are carried out also when the run was ended early.
-        let not_done = carry_out(
-            &experiment.rollbacks,
-            &mut injections,
-            &Abort::default(),
+        let mut stagehand = Stagehand {
+            asker: &asker,
+            injections: &mut injections,
             journal,
-            &progress,
-        )
-        .await;
+            progress: &progress,
+        };
+        let not_done = stagehand
+            .carry_out(&experiment.rollbacks, &Abort::default())
+            .await;
         self.grounds.errors.extend(
             not_done
                 .into_iter()
@@ -356,13 +381,25 @@ impl Run {
                 } else {
                     timeout
                 };
-                let accounts = account(load, timeout, drain, &readers, &sampler, journal).await;
+                let accounts = account(
+                    load,
+                    timeout,
+                    drain,
+                    &readers,
+                    &sampler,
+                    &asker.exchange,
+                    journal,
+                )
+                .await;
                 drop(live);
                 self.balance(accounts, folder)
             }
         };
         if proven && abort.reason().is_none() {
-            let outcomes = steady::ask_hypothesis(&experiment, ledger.as_ref(), When::After).await;
+            let mut outcomes = during;
+            outcomes.extend(
+                steady::ask_hypothesis(&experiment, &asker, ledger.as_ref(), When::After).await,
+            );
             self.judge(outcomes, ledger.as_ref());
         }
         self.record.ledger = ledger;

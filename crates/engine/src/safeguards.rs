@@ -9,7 +9,7 @@ use shaketable_experiment::Safeguard;
 
 use crate::abort::Abort;
 use crate::journal::Journal;
-use crate::probes::{ask, judge};
+use crate::probes::{Asker, judge};
 
 /// The tasks that watch; they end when this is dropped.
 pub struct Watch {
@@ -17,17 +17,23 @@ pub struct Watch {
 }
 
 /// Begins to watch.
-pub fn watch(safeguards: &[Safeguard], abort: &Abort, journal: &Arc<Journal>) -> Watch {
+pub fn watch(
+    safeguards: &[Safeguard],
+    asker: &Asker,
+    abort: &Abort,
+    journal: &Arc<Journal>,
+) -> Watch {
     let tasks = safeguards
         .iter()
         .map(|safeguard| {
-            let (safeguard, abort, journal) = (safeguard.clone(), abort.clone(), journal.clone());
+            let (safeguard, asker) = (safeguard.clone(), asker.clone());
+            let (abort, journal) = (abort.clone(), journal.clone());
             tokio::spawn(async move {
                 let mut clock = tokio::time::interval(safeguard.every);
                 clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
                 loop {
                     clock.tick().await;
-                    let output = ask(&safeguard.activity.provider, None).await;
+                    let output = asker.ask(&safeguard.activity.provider, None).await;
                     let holds = judge(&output, safeguard.activity.tolerance.as_ref());
                     if !holds.is_yes() {
                         let name = &safeguard.activity.name;

@@ -4,7 +4,7 @@
 //! read to the end offsets captured when the reading begins, a query is one snapshot. What was there
 //! before the load (the baseline) is told apart. A reading that did not reach its target says so.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,9 @@ use shaketable_kafka::{Cluster, identity, truth};
 use shaketable_ledger::{Sighting, StageReading, StageSpec};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Row, ValueRef};
+
+use crate::exchange::RecordPlace;
+use crate::site::Site;
 
 /// The longest wait for a database to connect and for one query to answer.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -66,23 +69,22 @@ pub struct Reading {
     pub sightings: Vec<Sighting>,
     /// Records without an identity.
     pub unidentified: u64,
+    /// Records that the experiment itself wrote, which are left out.
+    pub own: u64,
     /// Why it is not complete.
     pub incomplete: Option<String>,
 }
 
 impl StageReader {
-    /// Opens a stage and takes its baseline. `bootstrap` are the brokers of the system.
-    pub async fn open(stage: &Stage, bootstrap: &[String]) -> Result<StageReader, StageError> {
+    /// Opens a stage and takes its baseline.
+    pub async fn open(stage: &Stage, site: &Site) -> Result<StageReader, StageError> {
         let source = match &stage.source {
             StageSource::Kafka { topic, identity } => {
-                if bootstrap.is_empty() {
-                    return Err(StageError::Document(
-                        "the system has no Kafka service to read a topic from".to_owned(),
-                    ));
-                }
+                let cluster = site
+                    .cluster("shaketable-ledger")
+                    .map_err(StageError::Document)?;
                 let path = JsonPath::parse(identity)
                     .map_err(|error| StageError::Document(format!("`{identity}`: {error}")))?;
-                let cluster = Cluster::new(bootstrap, "shaketable-ledger");
                 let from = cluster
                     .end_offsets(topic)
                     .await
@@ -131,8 +133,9 @@ impl StageReader {
         &self.stage
     }
 
-    /// Reads the stage from its baseline to its end as it is now.
-    pub async fn read(&self) -> Reading {
+    /// Reads the stage from its baseline to its end as it is now, but for the records at `own`
+    /// places, which the experiment itself wrote.
+    pub async fn read(&self, own: &BTreeSet<RecordPlace>) -> Reading {
         match &self.source {
             Source::Topic {
                 cluster,
@@ -161,7 +164,7 @@ impl StageReader {
                         ..Reading::default()
                     };
                 }
-                read_topic(cluster, topic, path, from, &to).await
+                read_topic(cluster, topic, path, from, &to, own).await
             }
             Source::Query {
                 url,
@@ -176,6 +179,7 @@ impl StageReader {
                             identity,
                             at_us: None,
                             place: value.unwrap_or_else(|| self.stage.name.clone()),
+                            partition: None,
                         })
                         .collect(),
                     ..Reading::default()
@@ -232,8 +236,10 @@ async fn read_topic(
     path: &JsonPath,
     from: &BTreeMap<i32, i64>,
     to: &BTreeMap<i32, i64>,
+    own: &BTreeSet<RecordPlace>,
 ) -> Reading {
-    let read = match truth::read(&cluster.bootstrap(), topic, from, to, TOPIC_TIMEOUT).await {
+    let isolation = truth::Isolation::ReadCommitted;
+    let read = match truth::read_from(cluster, topic, from, to, isolation, TOPIC_TIMEOUT).await {
         Ok(read) => read,
         Err(error) => {
             return Reading {
@@ -244,6 +250,10 @@ async fn read_topic(
     };
     let mut reading = Reading::default();
     for record in &read.records {
+        if own.contains(&(topic.to_owned(), record.partition, record.offset)) {
+            reading.own += 1;
+            continue;
+        }
         match record
             .value
             .as_deref()
@@ -253,6 +263,7 @@ async fn read_topic(
                 identity,
                 at_us: None,
                 place: format!("{topic}/{}@{}", record.partition, record.offset),
+                partition: Some(record.partition),
             }),
             None => reading.unidentified += 1,
         }
@@ -435,7 +446,7 @@ impl Sampler {
                 clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
                 loop {
                     clock.tick().await;
-                    let reading = readers[index].read().await;
+                    let reading = readers[index].read(&BTreeSet::new()).await;
                     let at_us = t0.elapsed().as_micros() as u64;
                     let mut stages = seen.lock();
                     for sighting in reading.sightings {

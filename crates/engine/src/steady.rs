@@ -12,7 +12,7 @@ use shaketable_load::RunningLoad;
 
 use crate::accounting::{all_ended, facts};
 use crate::journal::Journal;
-use crate::probes::{ask, judge};
+use crate::probes::{Asker, judge};
 use crate::record::{ProbeOutcome, When};
 use crate::stages::{Sampler, StageReader, ending_stages};
 
@@ -22,6 +22,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// Waits for the warm-up and asks the hypothesis. The error says why the system is not steady.
 pub async fn reach(
     experiment: &Experiment,
+    asker: &Asker,
     load: Option<&RunningLoad>,
     readers: &Arc<Vec<StageReader>>,
     sampler: &Sampler,
@@ -48,7 +49,9 @@ pub async fn reach(
                 attempts = first(load);
             }
             let ledger =
-                Ledger::balance(&of_these(facts(attempts, readers, sampler, journal).await));
+                Ledger::balance(&of_these(
+                    facts(attempts, readers, sampler, &asker.exchange, journal).await,
+                ));
             if ledger.counts().acknowledged == 0 {
                 let counts = ledger.counts();
                 let reason = format!(
@@ -60,7 +63,7 @@ pub async fn reach(
             Some(ledger)
         }
     };
-    let outcomes = ask_hypothesis(experiment, ledger.as_ref(), When::Before).await;
+    let outcomes = ask_hypothesis(experiment, asker, ledger.as_ref(), When::Before).await;
     let unmet: Vec<String> = outcomes
         .iter()
         .filter(|outcome| !outcome.holds.is_yes())
@@ -76,6 +79,7 @@ pub async fn reach(
 /// Asks every probe of the hypothesis.
 pub async fn ask_hypothesis(
     experiment: &Experiment,
+    asker: &Asker,
     ledger: Option<&Ledger>,
     when: When,
 ) -> Vec<ProbeOutcome> {
@@ -87,7 +91,7 @@ pub async fn ask_hypothesis(
     {
         // A plain experiment has no load to be accounted for.
         let ledger = ledger.filter(|_| matches!(probe.provider, Provider::Ledger { .. }));
-        let output = ask(&probe.provider, ledger).await;
+        let output = asker.ask(&probe.provider, ledger).await;
         let holds = judge(&output, probe.tolerance.as_ref());
         outcomes.push(ProbeOutcome {
             name: probe.name.clone(),

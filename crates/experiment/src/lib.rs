@@ -10,6 +10,8 @@
 //! It does no IO and reads no clock: text, the catalogue of faults and the environment are passed
 //! in. Whether targets exist and services answer is for the engine's preflight, where plans go next.
 
+mod binding;
+mod late;
 mod plan;
 mod read;
 mod substitution;
@@ -18,16 +20,30 @@ mod tolerance;
 
 use shaketable_document::{Diagnostics, Field, Source};
 
+pub use binding::Bindings;
 pub use plan::{
-    Activity, ActivityKind, Experiment, FaultCall, HttpRequest, Hypothesis, LedgerPlan, Provider,
+    Activity, ActivityKind, Endpoints, Experiment, FaultCall, FunctionCall, HttpRequest, Hypothesis, LedgerPlan, Provider,
     Safeguard, Stage, StageSource, SystemRef, Target, Value, Workload,
 };
 pub use plan::{
-    DRAIN_TIMEOUT_DEFAULT, HTTP_TIMEOUT_DEFAULT, MAX_IN_FLIGHT_DEFAULT, PROCESS_TIMEOUT_DEFAULT,
+    DRAIN_TIMEOUT_DEFAULT, FREQUENCY_DEFAULT, HTTP_TIMEOUT_DEFAULT, MAX_IN_FLIGHT_DEFAULT, POSTGRES_TIMEOUT_DEFAULT, PROCESS_TIMEOUT_DEFAULT,
     STEADY_TIMEOUT_DEFAULT, WARM_UP_DEFAULT, WORKLOAD_TIMEOUT_DEFAULT,
 };
 pub use shaketable_ledger::{Measure, StageRole};
 pub use tolerance::Tolerance;
+
+/// What experiments may name; it lives elsewhere and is passed in.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogue {
+    /// The faults.
+    pub faults: Vec<FaultDeclaration>,
+    /// The native functions.
+    pub functions: Vec<FunctionDeclaration>,
+    /// The native controls: module, and the configuration values it sets.
+    pub controls: Vec<(&'static str, &'static [&'static str])>,
+    /// Bindings that hold for documents without such of their own.
+    pub bindings: Bindings,
+}
 
 /// What an experiment may say about one fault; the catalogue itself lives with the faults.
 #[derive(Debug, Clone, Copy)]
@@ -36,10 +52,21 @@ pub struct FaultDeclaration {
     pub name: &'static str,
     /// What it does, in one sentence.
     pub doc: &'static str,
-    /// Its parameters, written beside `fault:` and `target:`; of scalar kinds only.
+    /// Its parameters, written beside `fault:` and `target:`: scalars, or a map of texts.
     pub parameters: &'static [Field<'static>],
-    /// The roles a target may have: `leader-of`, `controller`, `service`.
+    /// The roles a target may have: `leader-of`, `broker`, `controller`, `service`.
     pub targets: &'static [&'static str],
+}
+
+/// What an experiment may say about one native function.
+#[derive(Debug, Clone)]
+pub struct FunctionDeclaration {
+    /// Its module.
+    pub module: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// Its arguments, and whether each has to be given.
+    pub arguments: Vec<(&'static str, bool)>,
 }
 
 /// Reads an experiment. `environment` gives the values of `{type: env}` configuration.
@@ -50,21 +77,22 @@ pub struct FaultDeclaration {
 /// All errors and warnings of the document, in its order.
 pub fn parse(
     source: &Source,
-    faults: &[FaultDeclaration],
+    catalogue: &Catalogue,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(Experiment, Diagnostics), Diagnostics> {
     let mut root = shaketable_document::parse(source)?;
     let mut diagnostics = Diagnostics::new();
     let configuration = substitution::resolve(&root, environment, &mut diagnostics);
-    substitution::substitute(&mut root, &configuration, &mut diagnostics);
+    let late = late::variables(&root, catalogue);
+    substitution::substitute(&mut root, &configuration, &late, &mut diagnostics);
     let unresolved: Vec<_> = diagnostics.iter().map(|problem| problem.span).collect();
 
     let mut checked = Diagnostics::new();
-    table::with_root(faults, |table| {
+    table::with_root(&catalogue.faults, |table| {
         shaketable_document::check(&root, table, &mut checked);
     });
-    let mut reader = read::Reader::new(faults, &mut checked);
-    let experiment = reader.experiment(&root, &configuration);
+    let mut reader = read::Reader::new(catalogue, &configuration, &mut checked);
+    let experiment = reader.experiment(&root);
 
     // A text whose variable is unknown has been reported; what it would have been is not known.
     for problem in checked.iter() {
@@ -77,6 +105,21 @@ pub fn parse(
         Some(experiment) if !diagnostics.has_errors() => Ok((experiment, diagnostics)),
         _ => Err(diagnostics),
     }
+}
+
+/// Reads a file of endpoints: what stands under `endpoints` of an experiment.
+///
+/// # Errors
+/// All errors of the file.
+pub fn endpoints(source: &Source) -> Result<Endpoints, Diagnostics> {
+    let root = shaketable_document::parse(source)?;
+    let mut diagnostics = Diagnostics::new();
+    shaketable_document::check(&root, &table::ENDPOINTS, &mut diagnostics);
+    if diagnostics.has_errors() {
+        diagnostics.sort();
+        return Err(diagnostics);
+    }
+    Ok(read::endpoints(&root, root.span))
 }
 
 /// The JSON Schema of experiments, for editors, with the faults of the catalogue.

@@ -19,6 +19,11 @@ pub const DRAIN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 pub const WORKLOAD_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// Timeout of an HTTP activity, unless the document says.
 pub const HTTP_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+/// Timeout of a query of a `postgres` activity, unless the document says.
+pub const POSTGRES_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+/// From one question to the next of a continuous hypothesis, unless the document says; the Chaos
+/// Toolkit's default.
+pub const FREQUENCY_DEFAULT: Duration = Duration::from_secs(1);
 /// Timeout of a process activity, unless the document says.
 pub const PROCESS_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// Most requests of a workload that are unanswered at once, unless the document says.
@@ -35,14 +40,18 @@ pub struct Experiment {
     pub tags: Vec<String>,
     /// The system it is about, if the experiment names one.
     pub system: Option<SystemRef>,
-    /// The configuration with environment values filled in, as text.
-    pub configuration: BTreeMap<String, String>,
+    /// The running system it is about instead, if the experiment names one.
+    pub endpoints: Option<Endpoints>,
+    /// The configuration with environment values filled in.
+    pub configuration: BTreeMap<String, serde_json::Value>,
     /// The load.
     pub workload: Option<Workload>,
     /// How every message is accounted for.
     pub ledger: Option<LedgerPlan>,
     /// What has to hold before and after.
     pub hypothesis: Option<Hypothesis>,
+    /// From one question to the next while the method is carried out; `None`: it is not asked then.
+    pub continuously: Option<Duration>,
     /// What is done, in order.
     pub method: Vec<Activity>,
     /// What is done at the end in any case, in order.
@@ -62,6 +71,19 @@ pub struct Experiment {
 pub struct SystemRef {
     /// Its Compose file, relative to the experiment's folder.
     pub path: String,
+    /// Where the document says so.
+    pub at: Span,
+}
+
+/// A running system that is used as it is: nothing of it is started, stopped or owned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Kafka's bootstrap servers, `host:port` with commas; empty when there is no Kafka.
+    pub bootstrap_servers: String,
+    /// Kafka client properties, such as `security.protocol`.
+    pub client_properties: BTreeMap<String, String>,
+    /// Where service names of the experiment lead: a host, or `host:port`.
+    pub services: BTreeMap<String, String>,
     /// Where the document says so.
     pub at: Span,
 }
@@ -170,6 +192,8 @@ pub struct Activity {
     pub provider: Provider,
     /// What its output has to be.
     pub tolerance: Option<Tolerance>,
+    /// Modules of the controls that are called after it.
+    pub controls: Vec<String>,
     /// Pause before it.
     pub pauses_before: Duration,
     /// Pause after it.
@@ -208,11 +232,44 @@ pub enum Provider {
     },
     /// A fault of the catalogue.
     Fault(FaultCall),
+    /// A native function of an extension, or of Kafka's control plane.
+    Function(FunctionCall),
+    /// A function that is not native and that faults stand for.
+    Bound {
+        /// The function, as `module.function`.
+        function: String,
+        /// What is injected instead, in this order.
+        calls: Vec<FaultCall>,
+    },
+    /// A query; its output is its only value, or else the list of its rows.
+    Postgres {
+        /// The database, as a connection URL.
+        url: String,
+        /// The query.
+        query: String,
+        /// How long it may take.
+        timeout: Duration,
+    },
     /// A number of the ledger.
     Ledger {
         /// Which number.
         measure: Measure,
     },
+}
+
+/// One call of a native function.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FunctionCall {
+    /// Its module.
+    pub module: String,
+    /// Its name.
+    pub function: String,
+    /// Its arguments by name. Texts may hold `${name}` of values that controls set during the run.
+    pub arguments: serde_json::Map<String, serde_json::Value>,
+    /// Names of those values, each with the control that sets it.
+    pub late: BTreeMap<String, String>,
+    /// Where the document says so.
+    pub at: Span,
 }
 
 /// One use of a fault.
@@ -238,6 +295,8 @@ pub enum Target {
         /// The partition.
         partition: i32,
     },
+    /// The Kafka broker with that node id.
+    Broker(i32),
     /// The active controller of the Kafka cluster.
     Controller,
     /// A service of the system.
@@ -250,6 +309,7 @@ impl fmt::Display for Target {
             Target::LeaderOf { topic, partition } => {
                 write!(formatter, "leader of {topic}/{partition}")
             }
+            Target::Broker(node) => write!(formatter, "broker {node}"),
             Target::Controller => formatter.write_str("controller"),
             Target::Service(name) => write!(formatter, "service {name}"),
         }
@@ -269,4 +329,6 @@ pub enum Value {
     Bool(bool),
     /// A duration.
     Duration(Duration),
+    /// Texts by name.
+    Map(BTreeMap<String, String>),
 }

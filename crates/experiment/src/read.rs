@@ -4,16 +4,18 @@
 //! the check has complained about is passed over in silence here, and then there is no plan.
 
 mod activity;
+mod function;
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use shaketable_document::{Data, Diagnostics, Node, duration, rate};
+use shaketable_document::{Data, Diagnostics, Entry, Node, Span, duration, rate};
 
-use crate::FaultDeclaration;
+use crate::Catalogue;
 use crate::StageRole;
+use crate::late::{self, Late};
 use crate::plan::{
-    Activity, DRAIN_TIMEOUT_DEFAULT, Experiment, HttpRequest, Hypothesis, LedgerPlan,
+    Activity, DRAIN_TIMEOUT_DEFAULT, Endpoints, Experiment, FREQUENCY_DEFAULT, HttpRequest, Hypothesis, LedgerPlan,
     MAX_IN_FLIGHT_DEFAULT, STEADY_TIMEOUT_DEFAULT, Safeguard, Stage, StageSource, SystemRef,
     WARM_UP_DEFAULT, WORKLOAD_TIMEOUT_DEFAULT, Workload,
 };
@@ -29,26 +31,45 @@ enum Section {
 }
 
 pub(crate) struct Reader<'a> {
-    faults: &'a [FaultDeclaration],
+    catalogue: &'a Catalogue,
+    configuration: &'a Configuration,
     diagnostics: &'a mut Diagnostics,
+    /// The document's own bindings.
+    bindings: Vec<Entry>,
+    late: Late,
     has_ledger: bool,
+    /// Whether a stage of the ledger is a topic.
+    has_topic: bool,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(faults: &'a [FaultDeclaration], diagnostics: &'a mut Diagnostics) -> Self {
+    pub(crate) fn new(
+        catalogue: &'a Catalogue,
+        configuration: &'a Configuration,
+        diagnostics: &'a mut Diagnostics,
+    ) -> Self {
         Reader {
-            faults,
+            catalogue,
+            configuration,
             diagnostics,
+            bindings: Vec::new(),
+            late: Late::new(),
             has_ledger: false,
+            has_topic: false,
         }
     }
 
-    pub(crate) fn experiment(
-        &mut self,
-        root: &Node,
-        configuration: &Configuration,
-    ) -> Option<Experiment> {
+    pub(crate) fn experiment(&mut self, root: &Node) -> Option<Experiment> {
         self.has_ledger = root.get("ledger").is_some();
+        let stages = root.get("ledger").and_then(|ledger| ledger.get("stages"));
+        self.has_topic = items(stages)
+            .iter()
+            .any(|stage| stage.get("kafka").is_some());
+        self.late = late::variables(root, self.catalogue);
+        self.bindings = root
+            .get("bindings")
+            .map_or(&[][..], Node::entries)
+            .to_vec();
         self.not_empty(root, "title");
         self.not_empty(root, "description");
         let workload = root.get("workload").and_then(|node| self.workload(node));
@@ -78,13 +99,16 @@ impl<'a> Reader<'a> {
                     at: node.span,
                 })
             }),
-            configuration: configuration
+            endpoints: self.endpoints(root),
+            configuration: self
+                .configuration
                 .iter()
-                .filter_map(|(name, value)| Some((name.clone(), value.as_ref()?.scalar_text()?)))
+                .filter_map(|(name, value)| Some((name.clone(), value.as_ref()?.to_json())))
                 .collect(),
             workload,
             ledger,
             hypothesis,
+            continuously: self.continuously(root),
             method,
             rollbacks,
             safeguards,
@@ -92,6 +116,36 @@ impl<'a> Reader<'a> {
             steady_timeout: duration_or(root, "steady-timeout", STEADY_TIMEOUT_DEFAULT),
             drain_timeout: duration_or(root, "drain-timeout", DRAIN_TIMEOUT_DEFAULT),
         })
+    }
+
+    fn endpoints(&mut self, root: &Node) -> Option<Endpoints> {
+        let entry = root.entry("endpoints")?;
+        if root.get("system").is_some() {
+            self.diagnostics
+                .error(entry.key_span, "the experiment has `system` already")
+                .help("`system` is brought up, `endpoints` are there already: give one of them");
+        }
+        Some(endpoints(&entry.value, entry.key_span))
+    }
+
+    fn continuously(&mut self, root: &Node) -> Option<Duration> {
+        let hypothesis = root.get("runtime")?.get("hypothesis")?;
+        self.not_zero(hypothesis, "frequency");
+        let strategy = hypothesis.get("strategy").and_then(Node::as_text);
+        let frequency = hypothesis.entry("frequency");
+        if strategy != Some("continuously") {
+            if let Some(frequency) = frequency {
+                self.diagnostics
+                    .error(frequency.key_span, "`frequency` is for `strategy: continuously`")
+                    .help("write the strategy too, or remove the frequency");
+            }
+            return None;
+        }
+        Some(
+            frequency
+                .and_then(|frequency| duration(&frequency.value))
+                .unwrap_or(FREQUENCY_DEFAULT),
+        )
     }
 
     fn not_empty(&mut self, node: &Node, key: &str) {
@@ -335,6 +389,22 @@ impl<'a> Reader<'a> {
                     .help("reports tell activities apart by their names");
             }
         }
+    }
+}
+
+/// Endpoints, from a checked node.
+pub(crate) fn endpoints(node: &Node, at: Span) -> Endpoints {
+    let texts = |key| {
+        let entries = node.get(key).map_or(&[][..], Node::entries).iter();
+        entries
+            .filter_map(|entry| Some((entry.key.clone(), entry.value.scalar_text()?)))
+            .collect()
+    };
+    Endpoints {
+        bootstrap_servers: text(node, "bootstrap-servers").unwrap_or_default(),
+        client_properties: texts("client-properties"),
+        services: texts("services"),
+        at,
     }
 }
 

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use shaketable_document::{Data, Diagnostics, Node, closest};
 
+use crate::late::Late;
+
 /// A text that is nothing but a variable.
 pub(crate) const VARIABLE_PATTERN: &str = r"^\$\{[_a-zA-Z][_a-zA-Z0-9]*\}$";
 
@@ -30,6 +32,7 @@ pub(crate) fn resolve(
                 Some(key) => from_environment(node, key, environment, diagnostics),
                 None => None,
             },
+            Data::List(_) => Some(node.clone()),
             _ => node.scalar_text().is_some().then(|| node.clone()),
         };
         configuration.insert(entry.key.clone(), value);
@@ -58,104 +61,157 @@ fn from_environment(
     None
 }
 
-/// Replaces the variables in every text below `root`, but in the configuration itself and in keys
-/// that mean nothing.
+/// Replaces the variables in every text below `root`, but in the configuration itself, in bindings
+/// (which are filled in where they are used), and in keys that mean nothing. Late values stay as
+/// they are in the arguments of functions.
 pub(crate) fn substitute(
     root: &mut Node,
     configuration: &Configuration,
+    late: &Late,
     diagnostics: &mut Diagnostics,
 ) {
     let Data::Map(entries) = &mut root.data else {
         return;
     };
     for entry in entries {
-        if entry.key != "configuration" && !entry.key.starts_with("x-") {
-            replace_all(&mut entry.value, configuration, diagnostics);
+        if !["configuration", "bindings"].contains(&entry.key.as_str())
+            && !entry.key.starts_with("x-")
+        {
+            replace_all(&mut entry.value, configuration, Some(late), diagnostics);
         }
     }
 }
 
-fn replace_all(node: &mut Node, configuration: &Configuration, diagnostics: &mut Diagnostics) {
-    match &mut node.data {
-        Data::List(items) => {
-            for item in items {
-                replace_all(item, configuration, diagnostics);
-            }
-        }
-        Data::Map(entries) => {
-            for entry in entries {
-                replace_all(&mut entry.value, configuration, diagnostics);
-            }
-        }
-        Data::Text(text) if text.contains('$') => match replaced(text, configuration) {
-            Ok(data) => node.data = data,
-            Err(Some((message, help))) => {
-                diagnostics.error(node.span, message).help(help);
-            }
-            Err(None) => {}
-        },
-        _ => {}
+/// Replaces the variables in every text below `node`. `late` are the late values, if there are any.
+pub(crate) fn replace_all(
+    node: &mut Node,
+    configuration: &Configuration,
+    late: Option<&Late>,
+    diagnostics: &mut Diagnostics,
+) {
+    Replacement {
+        configuration,
+        late,
+        keeps_late: false,
+        diagnostics,
     }
+    .node(node);
+}
+
+struct Replacement<'a> {
+    configuration: &'a Configuration,
+    late: Option<&'a Late>,
+    /// Whether late values are kept here: in the arguments of functions.
+    keeps_late: bool,
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl Replacement<'_> {
+    fn node(&mut self, node: &mut Node) {
+        let is_function = ["python", "kafka"]
+            .contains(&node.get("type").and_then(Node::as_text).unwrap_or_default());
+        match &mut node.data {
+            Data::List(items) => items.iter_mut().for_each(|item| self.node(item)),
+            Data::Map(entries) => {
+                for entry in entries {
+                    let outer = self.keeps_late;
+                    self.keeps_late |= is_function && entry.key == "arguments";
+                    self.node(&mut entry.value);
+                    self.keeps_late = outer;
+                }
+            }
+            Data::Text(text) if text.contains('$') => match self.replaced(text) {
+                Ok(data) => node.data = data,
+                Err(Some((message, help))) => {
+                    self.diagnostics.error(node.span, message).help(help);
+                }
+                Err(None) => {}
+            },
+            _ => {}
+        }
+    }
+
+    fn replaced(&self, text: &str) -> Result<Data, Unresolved> {
+        if let Some(name) = whole_variable(text) {
+            return Ok(match self.lookup(name)? {
+                Some(node) => node.data.clone(),
+                None => Data::Text(text.to_owned()),
+            });
+        }
+        let mut result = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(dollar) = rest.find('$') {
+            result.push_str(&rest[..dollar]);
+            rest = &rest[dollar + 1..];
+            if let Some(after) = rest.strip_prefix('$') {
+                result.push('$');
+                rest = after;
+            } else if let Some(after) = rest.strip_prefix('{') {
+                let Some((name, after)) = after.split_once('}') else {
+                    return Err(Some((
+                        "`${` without a `}`".to_owned(),
+                        "write `$${` for the characters themselves".to_owned(),
+                    )));
+                };
+                match self.lookup(name)? {
+                    Some(value) => result.push_str(&in_text(value)),
+                    None => result.push_str(&format!("${{{name}}}")),
+                }
+                rest = after;
+            } else {
+                let name = &rest[..identifier_length(rest)];
+                match self.configuration.get(name) {
+                    Some(Some(value)) => result.push_str(&in_text(value)),
+                    _ => {
+                        result.push('$');
+                        result.push_str(name);
+                    }
+                }
+                rest = &rest[name.len()..];
+            }
+        }
+        result.push_str(rest);
+        Ok(Data::Text(result))
+    }
+
+    /// The value of a variable; `None` if it is a late one that may stay.
+    fn lookup(&self, name: &str) -> Result<Option<&Node>, Unresolved> {
+        if let Some(value) = self.configuration.get(name) {
+            return value.as_ref().map(Some).ok_or(None);
+        }
+        if let Some(control) = self.late.and_then(|late| late.get(name)) {
+            return if self.keeps_late {
+                Ok(None)
+            } else {
+                Err(Some((
+                    format!("`${{{name}}}` has no value before the method is carried out"),
+                    format!(
+                        "the control {control} sets it; only arguments of functions can use it"
+                    ),
+                )))
+            };
+        }
+        let help = match closest(name, self.configuration.keys().map(String::as_str)) {
+            Some(meant) => format!("did you mean `${{{meant}}}`?"),
+            None => format!("give `{name}` a value under `configuration`"),
+        };
+        Err(Some((format!("unknown variable `${{{name}}}`"), help)))
+    }
+}
+
+/// A value as part of a longer text; a list as JSON.
+fn in_text(value: &Node) -> String {
+    value
+        .scalar_text()
+        .unwrap_or_else(|| value.to_json().to_string())
 }
 
 /// What is wrong with a text and what to do; `None` if it has been reported elsewhere.
 type Unresolved = Option<(String, String)>;
 
-fn replaced(text: &str, configuration: &Configuration) -> Result<Data, Unresolved> {
-    if let Some(name) = whole_variable(text) {
-        return Ok(lookup(name, configuration)?.data.clone());
-    }
-    let mut result = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(dollar) = rest.find('$') {
-        result.push_str(&rest[..dollar]);
-        rest = &rest[dollar + 1..];
-        if let Some(after) = rest.strip_prefix('$') {
-            result.push('$');
-            rest = after;
-        } else if let Some(after) = rest.strip_prefix('{') {
-            let Some((name, after)) = after.split_once('}') else {
-                return Err(Some((
-                    "`${` without a `}`".to_owned(),
-                    "write `$${` for the characters themselves".to_owned(),
-                )));
-            };
-            let value = lookup(name, configuration)?;
-            result.push_str(&value.scalar_text().unwrap_or_default());
-            rest = after;
-        } else {
-            let name = &rest[..identifier_length(rest)];
-            match configuration.get(name) {
-                Some(Some(value)) => result.push_str(&value.scalar_text().unwrap_or_default()),
-                _ => {
-                    result.push('$');
-                    result.push_str(name);
-                }
-            }
-            rest = &rest[name.len()..];
-        }
-    }
-    result.push_str(rest);
-    Ok(Data::Text(result))
-}
-
 fn whole_variable(text: &str) -> Option<&str> {
     let name = text.strip_prefix("${")?.strip_suffix('}')?;
     (identifier_length(name) == name.len()).then_some(name)
-}
-
-fn lookup<'c>(name: &str, configuration: &'c Configuration) -> Result<&'c Node, Unresolved> {
-    match configuration.get(name) {
-        Some(Some(value)) => Ok(value),
-        Some(None) => Err(None),
-        None => {
-            let help = match closest(name, configuration.keys().map(String::as_str)) {
-                Some(meant) => format!("did you mean `${{{meant}}}`?"),
-                None => format!("give `{name}` a value under `configuration`"),
-            };
-            Err(Some((format!("unknown variable `${{{name}}}`"), help)))
-        }
-    }
 }
 
 /// Length of the variable name that `text` begins with, 0 if it begins with none.

@@ -1,79 +1,19 @@
 //! The tables of experiments: the single definition of what a document may contain.
 
+mod provider;
+
 use shaketable_document::{Field, Kind, Object};
 
-use crate::{FaultDeclaration, Measure};
+use crate::FaultDeclaration;
+use provider::{
+    CONTROL, HTTP_PROVIDER, HTTP_REQUEST, KAFKA_PROVIDER, LEDGER_PROVIDER, POSTGRES_PROVIDER,
+    PROCESS_PROVIDER, PYTHON_PROVIDER,
+};
 
 /// Why what belongs to another tool is refused.
 const NOT_YET: &str = "the Chaos Toolkit knows it; remove it, or run this experiment there";
 
 const SCALAR: Kind<'static> = Kind::AnyOf(&[Kind::Text, Kind::Integer, Kind::Number, Kind::Bool]);
-
-const METHODS: Kind<'static> =
-    Kind::Choice(&["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]);
-
-const URL: Field<'static> = Field::required("url", Kind::Text, "The address.");
-const METHOD: Field<'static> =
-    Field::optional("method", METHODS, "The HTTP method; GET by default.");
-const HEADERS: Field<'static> =
-    Field::optional("headers", Kind::Map(&SCALAR), "Additional headers.");
-const JSON: Field<'static> = Field::optional("json", Kind::Any, "The body, sent as JSON.");
-
-const HTTP_REQUEST: Object<'static> = Object {
-    name: "HTTP request",
-    doc: "The request that is sent.",
-    fields: &[URL, METHOD, HEADERS, JSON],
-};
-
-const HTTP_PROVIDER: Object<'static> = Object {
-    name: "http provider",
-    doc: "One HTTP request; its output is a map with status, headers and body.",
-    fields: &[
-        URL,
-        METHOD,
-        HEADERS,
-        JSON,
-        Field::optional(
-            "timeout",
-            Kind::Duration,
-            "How long it may take; 5s by default.",
-        ),
-        Field::refused("arguments", "write a query into `url`, a body under `json`"),
-        Field::refused("verify_tls", NOT_YET),
-        Field::refused("max_retries", NOT_YET),
-        Field::refused("expected_status", "give the activity a `tolerance`"),
-        Field::refused("secrets", NOT_YET),
-    ],
-};
-
-const PROCESS_PROVIDER: Object<'static> = Object {
-    name: "process provider",
-    doc: "One process, without a shell; its output is a map with status, stdout and stderr.",
-    fields: &[
-        Field::required("path", Kind::Text, "The program."),
-        Field::optional(
-            "arguments",
-            Kind::List(&SCALAR),
-            "Its arguments, one per item.",
-        ),
-        Field::optional(
-            "timeout",
-            Kind::Duration,
-            "How long it may run; 30s by default.",
-        ),
-        Field::refused("secrets", NOT_YET),
-    ],
-};
-
-const LEDGER_PROVIDER: Object<'static> = Object {
-    name: "ledger provider",
-    doc: "A number of the ledger.",
-    fields: &[Field::required(
-        "measure",
-        Kind::Choice(&Measure::NAMES),
-        "Which number.",
-    )],
-};
 
 const ENVIRONMENT_VALUE: Object<'static> = Object {
     name: "environment value",
@@ -90,6 +30,7 @@ const CONFIGURATION_VALUE: Kind<'static> = Kind::AnyOf(&[
     Kind::Integer,
     Kind::Number,
     Kind::Bool,
+    Kind::List(&Kind::Any),
     Kind::Tagged {
         tag: "type",
         cases: &[
@@ -241,13 +182,91 @@ const PAUSES: Object<'static> = Object {
 };
 
 /// Roles of a target that are written as a key with a name.
-const NAMED_ROLES: &[(&str, Kind<'static>)] = &[("leader-of", Kind::Text), ("service", Kind::Text)];
+const NAMED_ROLES: &[(&str, Kind<'static>)] = &[
+    ("leader-of", Kind::Text),
+    ("broker", Kind::AnyOf(&[Kind::Integer, Kind::Text])),
+    ("service", Kind::Text),
+];
+
+/// When the hypothesis is asked.
+const HYPOTHESIS_RUNTIME: Object<'static> = Object {
+    name: "hypothesis runtime",
+    doc: "When the hypothesis is asked.",
+    fields: &[
+        Field::optional(
+            "strategy",
+            Kind::Choice(&["default", "continuously"]),
+            "`default`: before the method and after it; `continuously`: all the time in between, too.",
+        ),
+        Field::optional(
+            "frequency",
+            Kind::Duration,
+            "From one question to the next, with `continuously`; 1s by default.",
+        ),
+    ],
+};
+
+const RUNTIME: Object<'static> = Object {
+    name: "runtime",
+    doc: "How the experiment is run.",
+    fields: &[
+        Field::optional(
+            "hypothesis",
+            Kind::Object(&HYPOTHESIS_RUNTIME),
+            "When the hypothesis is asked.",
+        ),
+        Field::refused("rollbacks", NOT_YET),
+        Field::refused("python", NOT_YET),
+    ],
+};
+
+/// A running system that is used as it is.
+pub(crate) const ENDPOINTS: Object<'static> = Object {
+    name: "endpoints",
+    doc: "A running system that is used as it is, instead of `system`.",
+    fields: &[
+        Field::optional(
+            "bootstrap-servers",
+            Kind::Text,
+            "Kafka's bootstrap servers: host:port, several with commas.",
+        ),
+        Field::optional(
+            "client-properties",
+            Kind::Map(&SCALAR),
+            "Kafka client properties, such as security.protocol.",
+        ),
+        Field::optional(
+            "services",
+            Kind::Map(&Kind::Text),
+            "Where service names of the experiment lead: a host, or host:port.",
+        ),
+    ],
+};
 
 /// The role of a target that stands for itself.
 const CONTROLLER: Kind<'static> = Kind::Choice(&["controller"]);
 
 /// Puts the table together with the catalogue's faults and hands it to `body`.
 pub(crate) fn with_root<R>(faults: &[FaultDeclaration], body: impl FnOnce(&Object<'_>) -> R) -> R {
+    with_fault(faults, |fault| {
+        let provider = Kind::Tagged {
+            tag: "type",
+            cases: &[
+                ("http", Kind::Object(&HTTP_PROVIDER)),
+                ("process", Kind::Object(&PROCESS_PROVIDER)),
+                ("fault", fault),
+                ("ledger", Kind::Object(&LEDGER_PROVIDER)),
+                ("python", Kind::Object(&PYTHON_PROVIDER)),
+                ("kafka", Kind::Object(&KAFKA_PROVIDER)),
+                ("postgres", Kind::Object(&POSTGRES_PROVIDER)),
+            ],
+        };
+        root(provider, body)
+    })
+}
+
+/// Hands the table of one use of a fault, whatever the fault, to `body`.
+pub(crate) fn with_fault<R>(faults: &[FaultDeclaration], body: impl FnOnce(Kind<'_>) -> R) -> R {
     let roles: Vec<Vec<(&str, Kind)>> = faults.iter().map(named_roles).collect();
     let targets: Vec<Vec<Kind>> = faults
         .iter()
@@ -279,20 +298,7 @@ pub(crate) fn with_root<R>(faults: &[FaultDeclaration], body: impl FnOnce(&Objec
         tag: "fault",
         cases: &cases,
     };
-    let provider = Kind::Tagged {
-        tag: "type",
-        cases: &[
-            ("http", Kind::Object(&HTTP_PROVIDER)),
-            ("process", Kind::Object(&PROCESS_PROVIDER)),
-            ("fault", fault),
-            ("ledger", Kind::Object(&LEDGER_PROVIDER)),
-            (
-                "python",
-                Kind::Refused("supported are http, process, fault and ledger"),
-            ),
-        ],
-    };
-    root(provider, body)
+    body(fault)
 }
 
 fn root<R>(provider: Kind<'_>, body: impl FnOnce(&Object<'_>) -> R) -> R {
@@ -319,7 +325,11 @@ fn root<R>(provider: Kind<'_>, body: impl FnOnce(&Object<'_>) -> R) -> R {
             Field::optional("pauses", Kind::Object(&PAUSES), "Pauses around it."),
             Field::optional("background", Kind::Bool, "Only false is supported."),
             Field::refused("ref", "write the activity out here"),
-            Field::refused("controls", NOT_YET),
+            Field::optional(
+                "controls",
+                Kind::List(&Kind::Object(&CONTROL)),
+                "Controls around it.",
+            ),
             Field::refused("dry", NOT_YET),
             Field::refused("timeout", "give it to the provider"),
             Field::refused("configuration", "write it at the top of the document"),
@@ -371,6 +381,16 @@ fn root<R>(provider: Kind<'_>, body: impl FnOnce(&Object<'_>) -> R) -> R {
                 "The Compose file of the system, relative to this file.",
             ),
             Field::optional(
+                "endpoints",
+                Kind::Object(&ENDPOINTS),
+                "A running system that is used as it is, instead of `system`.",
+            ),
+            Field::optional(
+                "bindings",
+                Kind::Map(&Kind::Any),
+                "Faults that stand for functions of Chaos Toolkit extensions, under module.function.",
+            ),
+            Field::optional(
                 "configuration",
                 Kind::Map(&CONFIGURATION_VALUE),
                 "Values of ${variables}.",
@@ -390,6 +410,7 @@ fn root<R>(provider: Kind<'_>, body: impl FnOnce(&Object<'_>) -> R) -> R {
                 Kind::Object(&hypothesis),
                 "What has to hold before and after.",
             ),
+            Field::optional("runtime", Kind::Object(&RUNTIME), "How it is run."),
             Field::required("method", activities, "What is done, in order."),
             Field::optional(
                 "rollbacks",
@@ -418,7 +439,6 @@ fn root<R>(provider: Kind<'_>, body: impl FnOnce(&Object<'_>) -> R) -> R {
             ),
             Field::refused("secrets", NOT_YET),
             Field::refused("controls", NOT_YET),
-            Field::refused("runtime", NOT_YET),
             Field::refused("extensions", NOT_YET),
             Field::refused("contributions", NOT_YET),
             Field::refused("dry", NOT_YET),

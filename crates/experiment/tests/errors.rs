@@ -92,8 +92,8 @@ fn every_wrong_place_is_one_error_with_its_line() {
         (
             "  answer: 200",
             "  answer: [200]",
-            11,
-            "`answer` has to be text or a whole number or a number or true or false or a map, found a list",
+            17,
+            "`x-answer` has to be text or a whole number or a number or true or false, found a list",
             "",
         ),
         (
@@ -345,8 +345,8 @@ fn every_wrong_place_is_one_error_with_its_line() {
             "provider: {type: process, path: echo, arguments: [done, 3, \"${place}\"]}",
             "provider: {type: python, module: m, func: f}",
             51,
-            "`type: python` is not supported by this version",
-            "supported are http, process, fault and ledger",
+            "the function `m.f` is neither native nor bound to a fault",
+            "native are the functions of chaoskafka; write under `bindings` which fault stands for another one",
         ),
         (
             "arguments: [done, 3, \"${place}\"]",

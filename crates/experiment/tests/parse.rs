@@ -17,7 +17,7 @@ fn a_good_document_is_a_complete_plan() {
     assert_eq!(plan.tags, ["kafka"]);
     assert_eq!(plan.system.expect("a system").path, "../compose.yaml");
     assert_eq!(plan.configuration["order_api"], "http://127.0.0.1:8000");
-    assert_eq!(plan.configuration["answer"], "200");
+    assert_eq!(plan.configuration["answer"], 200);
     assert_eq!(plan.warm_up, Duration::from_secs(5));
     assert_eq!(plan.steady_timeout, Duration::from_secs(30));
     assert_eq!(plan.drain_timeout, Duration::from_secs(120));

@@ -3,7 +3,9 @@
 use shaketable_experiment::FaultDeclaration;
 
 use crate::fault::Fault;
-use crate::{noop, process_kill, process_pause, process_restart};
+use crate::{
+    noop, process_environment, process_kill, process_pause, process_restart, process_throttle,
+};
 
 /// Every fault, in the order of the documentation.
 pub const FAULTS: &[&dyn Fault] = &[
@@ -11,6 +13,8 @@ pub const FAULTS: &[&dyn Fault] = &[
     &process_kill::ProcessKill,
     &process_restart::ProcessRestart,
     &process_pause::ProcessPause,
+    &process_throttle::ProcessThrottle,
+    &process_environment::ProcessEnvironment,
 ];
 
 /// What experiments may say about each fault.

@@ -105,6 +105,11 @@ impl Parameters {
                         Value::Number(n) => (*n).into(),
                         Value::Bool(b) => (*b).into(),
                         Value::Duration(duration) => duration.as_secs_f64().into(),
+                        Value::Map(texts) => texts
+                            .iter()
+                            .map(|(name, text)| (name.clone(), text.clone().into()))
+                            .collect::<serde_json::Map<_, _>>()
+                            .into(),
                     };
                     (name.clone(), value)
                 })
@@ -115,6 +120,16 @@ impl Parameters {
     /// A duration, if it was given.
     pub fn duration(&self, name: &str) -> Option<Duration> {
         Duration::try_from_secs_f64(self.0.get(name)?.as_f64()?).ok()
+    }
+
+    /// Texts by name; empty if none were given.
+    pub fn map(&self, name: &str) -> BTreeMap<String, String> {
+        let entries = self.0.get(name).and_then(serde_json::Value::as_object);
+        entries
+            .into_iter()
+            .flatten()
+            .filter_map(|(name, text)| Some((name.clone(), text.as_str()?.to_owned())))
+            .collect()
     }
 
     /// A text, if it was given.

@@ -20,9 +20,11 @@ pub mod fault;
 pub mod injection;
 pub mod leftovers;
 mod noop;
+mod process_environment;
 mod process_kill;
 mod process_pause;
 mod process_restart;
+mod process_throttle;
 pub mod target;
 pub mod undo;
 

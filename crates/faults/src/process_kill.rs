@@ -13,6 +13,7 @@ use shaketable_experiment::FaultDeclaration;
 
 use crate::downtime::{down_and_leaderless, run_again, runs_and_leads};
 use crate::fault::{BoxFuture, Context, Fault, FaultError, Observed, Parameters};
+use crate::target::PROCESS_TARGETS;
 use crate::undo::UndoRecord;
 
 pub(crate) struct ProcessKill;
@@ -32,7 +33,7 @@ impl Fault for ProcessKill {
             name: "process-kill",
             doc: "Kills a process and keeps it down.",
             parameters: PARAMETERS,
-            targets: &["leader-of", "controller", "service"],
+            targets: PROCESS_TARGETS,
         }
     }
 

@@ -1,5 +1,5 @@
-//! `process-pause`: SIGSTOP, and SIGCONT to recover. The process keeps its connections and answers
-//! nothing. Confirmed by the kernel's word that it is stopped, and no child of it goes on.
+//! `process-pause`: SIGSTOP, and SIGCONT to recover, to the process and all its children. It keeps
+//! its connections and answers nothing. Confirmed by the kernel's word that all of them are stopped.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use shaketable_testbed::process::{ProcessIdentity, descendants};
 
 use crate::downtime::{goes_down, runs_and_leads};
 use crate::fault::{BoxFuture, Context, Fault, FaultError, Observed, Parameters};
+use crate::target::PROCESS_TARGETS;
 use crate::undo::UndoRecord;
 
 pub(crate) struct ProcessPause;
@@ -26,7 +27,7 @@ impl Fault for ProcessPause {
             name: "process-pause",
             doc: "Stops a process where it is (SIGSTOP) and lets it go on (SIGCONT).",
             parameters: PARAMETERS,
-            targets: &["leader-of", "controller", "service"],
+            targets: PROCESS_TARGETS,
         }
     }
 
@@ -46,7 +47,7 @@ impl Fault for ProcessPause {
         Box::pin(async move {
             let client = context.client(&record.hit.system);
             Ok(client
-                .signal(&record.hit.instance, &record.hit.process, Signal::SIGSTOP)
+                .signal_tree(&record.hit.instance, &record.hit.process, Signal::SIGSTOP)
                 .await?)
         })
     }
@@ -66,7 +67,7 @@ impl Fault for ProcessPause {
                 .collect();
             if record.hit.process.is_stopped() && !going_on.is_empty() {
                 Observed::No(format!(
-                    "process {pid} of {instance} is stopped, but its children go on: {going_on:?}; a service of several processes cannot be paused yet"
+                    "process {pid} of {instance} is stopped, but its children go on: {going_on:?}"
                 ))
             } else if record.hit.process.is_stopped() {
                 Observed::Yes(format!("process {pid} of {instance} is stopped"))
@@ -88,7 +89,7 @@ impl Fault for ProcessPause {
             }
             let client = context.client(&record.hit.system);
             Ok(client
-                .signal(&record.hit.instance, &record.hit.process, Signal::SIGCONT)
+                .signal_tree(&record.hit.instance, &record.hit.process, Signal::SIGCONT)
                 .await?)
         })
     }

@@ -8,6 +8,7 @@ use shaketable_experiment::FaultDeclaration;
 
 use crate::downtime::{down_and_leaderless, run_again, runs_and_leads};
 use crate::fault::{BoxFuture, Context, Fault, FaultError, Observed, Parameters};
+use crate::target::PROCESS_TARGETS;
 use crate::undo::UndoRecord;
 
 pub(crate) struct ProcessRestart;
@@ -24,7 +25,7 @@ impl Fault for ProcessRestart {
             name: "process-restart",
             doc: "Stops a process gracefully and starts it again.",
             parameters: PARAMETERS,
-            targets: &["leader-of", "controller", "service"],
+            targets: PROCESS_TARGETS,
         }
     }
 

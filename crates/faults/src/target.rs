@@ -10,6 +10,9 @@ use shaketable_testbed::process::ProcessIdentity;
 
 use crate::fault::FaultError;
 
+/// The roles that come to a process.
+pub(crate) const PROCESS_TARGETS: &[&str] = &["leader-of", "broker", "controller", "service"];
+
 /// What a target was when it was resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hit {
@@ -58,6 +61,20 @@ pub async fn resolve(target: &Target, status: &SystemStatus) -> Result<Hit, Faul
                         "system `{}` has no such service; it has {known}",
                         status.name
                     )
+                })
+            })?;
+            (instance, None)
+        }
+        Target::Broker(node) => {
+            let nodes = || status.instances.iter().filter_map(|i| i.node_id);
+            let instance = status.node(*node).ok_or_else(|| {
+                not_found(match nodes().count() {
+                    0 => format!("system `{}` has no Kafka service", status.name),
+                    _ => format!(
+                        "system `{}` has no such node; it has {:?}",
+                        status.name,
+                        nodes().collect::<Vec<_>>()
+                    ),
                 })
             })?;
             (instance, None)

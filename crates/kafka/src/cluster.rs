@@ -2,18 +2,22 @@
 //!
 //! Every call opens a connection of its own, so that no call sees a broker that was there a minute ago. Reads go to
 //! the bootstrap servers in turn until one answers; a change is sent to one only. The calls themselves are in the
-//! module of their noun: `metadata`, `quorum`, `topic`, `group`, `offsets`.
+//! module of their noun: `metadata`, `topic`, `group` and so on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::{Request, VersionRange};
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::connection::{Connection, Failure, call_name};
 use crate::error::{Error, Result};
 use crate::metadata::Broker;
+use crate::properties::Properties;
+use crate::security::Security;
 
 /// The bound of a whole call that only reads, all attempts included.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,6 +32,9 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// connections and never answers.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The pause between two looks at something that is waited for.
+pub(crate) const POLL_PAUSE: Duration = Duration::from_millis(200);
+
 /// The pause before a call is repeated whose broker had just lost its role.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -36,24 +43,54 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 pub struct Cluster {
     bootstrap: Vec<String>,
     client_id: String,
+    properties: Properties,
+    security: Arc<Security>,
 }
 
 impl Cluster {
-    /// A cluster that is found through any of `bootstrap` (`host:port` each); connects only when called.
-    /// `client_id` is what brokers and their logs call us.
+    /// A cluster without TLS and SASL that is found through any of `bootstrap` (`host:port` each); connects only when
+    /// called. `client_id` is what brokers and their logs call us.
     pub fn new<A: ToString>(bootstrap: impl IntoIterator<Item = A>, client_id: &str) -> Self {
+        let bootstrap = bootstrap.into_iter().map(|address| address.to_string());
         Self {
-            bootstrap: bootstrap
-                .into_iter()
-                .map(|address| address.to_string())
-                .collect(),
+            bootstrap: bootstrap.collect(),
             client_id: client_id.to_owned(),
+            properties: Properties::new(),
+            security: Arc::new(Security::default()),
         }
+    }
+
+    /// Like [`Cluster::new`], with client properties: how connections are secured, and what else librdkafka is told.
+    ///
+    /// # Errors
+    /// [`Error::Property`] when one is missing, not supported, or names a file that is no use.
+    pub fn with_properties<A: ToString>(
+        bootstrap: impl IntoIterator<Item = A>,
+        client_id: &str,
+        properties: &Properties,
+    ) -> Result<Self> {
+        Ok(Self {
+            security: Arc::new(Security::of(properties)?),
+            properties: properties.clone(),
+            ..Self::new(bootstrap, client_id)
+        })
     }
 
     /// The bootstrap servers as librdkafka and the truth reader want them: `host:port,host:port`.
     pub fn bootstrap(&self) -> String {
         self.bootstrap.join(",")
+    }
+
+    /// What a client of librdkafka has to be told to find this cluster; it prints nothing.
+    pub(crate) fn client_config(&self) -> Result<ClientConfig> {
+        let mut config = ClientConfig::new();
+        config.extend(self.properties.for_librdkafka()?);
+        config
+            .set("bootstrap.servers", self.bootstrap())
+            .set("client.id", &self.client_id)
+            // What librdkafka logs comes back as errors too.
+            .set_log_level(RDKafkaLogLevel::Emerg);
+        Ok(config)
     }
 
     /// Asks any broker something that changes nothing.
@@ -70,7 +107,7 @@ impl Cluster {
             }
             match self.attempt(address, request, versions, deadline).await {
                 Ok(answer) => return Ok(answer),
-                Err(Trouble::Protocol(reason)) => return Err(protocol::<R>(address, reason)),
+                Err(Trouble::Final(failure)) => return Err(refused::<R>(address, failure)),
                 Err(trouble) => attempts.failed(address, trouble),
             }
         }
@@ -89,13 +126,8 @@ impl Cluster {
         let address = broker.address();
         let answer = self.attempt(&address, request, versions, deadline).await;
         answer.map_err(|trouble| match trouble {
-            Trouble::Protocol(reason) => protocol::<R>(&address, reason),
-            Trouble::Network(reason) | Trouble::Late(reason) => Error::NodeUnreachable {
-                role: role.to_owned(),
-                node: broker.node_id,
-                address,
-                reason,
-            },
+            Trouble::Final(failure) => refused::<R>(&address, failure),
+            Trouble::Network(reason) | Trouble::Late(reason) => unreachable(broker, role, reason),
         })
     }
 
@@ -112,26 +144,47 @@ impl Cluster {
             if attempts.exhausted(deadline) {
                 break;
             }
-            let limit = deadline.min(Instant::now() + ATTEMPT_TIMEOUT);
-            let mut connection = match within(limit, self.connect(address)).await {
+            let mut connection = match self.reach(address, deadline).await {
                 Ok(connection) => connection,
-                Err(Trouble::Protocol(reason)) => return Err(protocol::<R>(address, reason)),
+                Err(Trouble::Final(failure)) => return Err(refused::<R>(address, failure)),
                 Err(trouble) => {
                     attempts.failed(address, trouble);
                     continue;
                 }
             };
-            let answer = within(deadline, connection.send(request, versions)).await;
-            return answer.map_err(|trouble| match trouble {
-                Trouble::Protocol(reason) => protocol::<R>(address, reason),
-                Trouble::Network(reason) | Trouble::Late(reason) => Error::OutcomeUnknown {
-                    call: call_name::<R>(),
-                    address: address.clone(),
-                    reason,
-                },
-            });
+            return order(&mut connection, address, request, versions, deadline).await;
         }
         Err(attempts.into_error(CHANGE_TIMEOUT))
+    }
+
+    /// Asks the one broker that has the role to change something. Sent once; [`Error::NodeUnreachable`] says that it
+    /// was not sent.
+    pub(crate) async fn change_at<R: Request>(
+        &self,
+        broker: &Broker,
+        role: &str,
+        request: &R,
+        versions: VersionRange,
+        deadline: Instant,
+    ) -> Result<R::Response> {
+        let address = broker.address();
+        let mut connection = match self.reach(&address, deadline).await {
+            Ok(connection) => connection,
+            Err(Trouble::Final(failure)) => return Err(refused::<R>(&address, failure)),
+            Err(Trouble::Network(reason) | Trouble::Late(reason)) => {
+                return Err(unreachable(broker, role, reason));
+            }
+        };
+        order(&mut connection, &address, request, versions, deadline).await
+    }
+
+    async fn reach(
+        &self,
+        address: &str,
+        deadline: Instant,
+    ) -> std::result::Result<Connection, Trouble> {
+        let limit = deadline.min(Instant::now() + ATTEMPT_TIMEOUT);
+        within(limit, self.connect(address)).await
     }
 
     async fn attempt<R: Request>(
@@ -155,7 +208,10 @@ impl Cluster {
                 let reason = format!("not connected within {CONNECT_TIMEOUT:?}");
                 Failure::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, reason))
             })??;
-        Connection::open(stream, &self.client_id).await
+        stream.set_nodelay(true)?;
+        let stream = self.security.wrap(stream, address).await?;
+        let credentials = self.security.credentials.as_ref();
+        Connection::open(stream, &self.client_id, credentials).await
     }
 }
 
@@ -168,17 +224,45 @@ where
     repeated(CALL_TIMEOUT, Error::is_transient, call).await
 }
 
-/// Repeats a change within [`CHANGE_TIMEOUT`] as long as it is certain that it was not carried out, because the
-/// controller had just moved.
+/// Sends a change over an open connection, once.
+async fn order<R: Request>(
+    connection: &mut Connection,
+    address: &str,
+    request: &R,
+    versions: VersionRange,
+    deadline: Instant,
+) -> Result<R::Response> {
+    let answer = within(deadline, connection.send(request, versions)).await;
+    answer.map_err(|trouble| match trouble {
+        Trouble::Final(failure) => refused::<R>(address, failure),
+        Trouble::Network(reason) | Trouble::Late(reason) => Error::OutcomeUnknown {
+            call: call_name::<R>(),
+            address: address.to_owned(),
+            reason,
+        },
+    })
+}
+
+/// Repeats a change within [`CHANGE_TIMEOUT`] as long as it is certain that it was not carried out: the controller or
+/// the coordinator had just moved, or could not be reached at all.
 pub(crate) async fn decided<T, F>(call: impl Fn(Instant) -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    let moved = |error: &Error| {
-        let not_controller = ResponseError::NotController.code();
-        matches!(error, Error::Api { code, .. } if *code == not_controller)
+    let not_done = |error: &Error| match error {
+        Error::NodeUnreachable { .. } => true,
+        Error::Api { call, code, .. } => match ResponseError::try_from_code(*code) {
+            Some(
+                ResponseError::NotController
+                | ResponseError::NotCoordinator
+                | ResponseError::CoordinatorLoadInProgress,
+            ) => true,
+            Some(error) => call == "FindCoordinator" && error.is_retriable(),
+            None => false,
+        },
+        _ => false,
     };
-    repeated(CHANGE_TIMEOUT, moved, call).await
+    repeated(CHANGE_TIMEOUT, not_done, call).await
 }
 
 async fn repeated<T, F>(
@@ -190,12 +274,21 @@ where
     F: Future<Output = Result<T>>,
 {
     let deadline = Instant::now() + limit;
+    let mut before = None;
     loop {
-        let result = call(deadline).await;
-        let again = matches!(&result, Err(error) if again(error));
-        if !again || Instant::now() + RETRY_PAUSE >= deadline {
-            return result;
+        let error = match call(deadline).await {
+            Ok(result) => return Ok(result),
+            Err(error) => error,
+        };
+        if !again(&error) {
+            // The last attempt was cut short by the deadline: what was found before says more.
+            let cut_short = matches!(error, Error::Timeout { .. });
+            return Err(before.filter(|_| cut_short).unwrap_or(error));
         }
+        if Instant::now() + RETRY_PAUSE >= deadline {
+            return Err(error);
+        }
+        before = Some(error);
         sleep(RETRY_PAUSE).await;
     }
 }
@@ -204,7 +297,8 @@ where
 enum Trouble {
     Network(String),
     Late(String),
-    Protocol(String),
+    /// Another address would not help.
+    Final(Failure),
 }
 
 async fn within<T>(
@@ -215,7 +309,7 @@ async fn within<T>(
     match timeout_at(limit, exchange).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(Failure::Io(error))) => Err(Trouble::Network(error.to_string())),
-        Ok(Err(Failure::Protocol(reason))) => Err(Trouble::Protocol(reason)),
+        Ok(Err(failure)) => Err(Trouble::Final(failure)),
         Err(_) => Err(Trouble::Late(format!(
             "no answer within {:.1} s",
             limit.saturating_duration_since(started).as_secs_f64()
@@ -223,10 +317,28 @@ async fn within<T>(
     }
 }
 
-fn protocol<R: Request>(address: &str, reason: String) -> Error {
-    Error::Protocol {
-        call: call_name::<R>(),
-        address: address.to_owned(),
+fn refused<R: Request>(address: &str, failure: Failure) -> Error {
+    let address = address.to_owned();
+    match failure {
+        Failure::Tls(reason) => Error::Tls { address, reason },
+        Failure::Authentication { mechanism, reason } => Error::Authentication {
+            address,
+            mechanism: mechanism.to_owned(),
+            reason,
+        },
+        other => Error::Protocol {
+            call: call_name::<R>(),
+            address,
+            reason: other.to_string(),
+        },
+    }
+}
+
+fn unreachable(broker: &Broker, role: &str, reason: String) -> Error {
+    Error::NodeUnreachable {
+        role: role.to_owned(),
+        node: broker.node_id,
+        address: broker.address(),
         reason,
     }
 }
@@ -256,11 +368,13 @@ impl Attempts {
     }
 
     fn failed(&mut self, address: &str, trouble: Trouble) {
-        let (Trouble::Network(reason) | Trouble::Late(reason) | Trouble::Protocol(reason)) =
-            &trouble;
+        self.late |= matches!(trouble, Trouble::Late(_));
+        let reason = match trouble {
+            Trouble::Network(reason) | Trouble::Late(reason) => reason,
+            Trouble::Final(failure) => failure.to_string(),
+        };
         self.reasons.push(format!("{address}: {reason}"));
         self.addresses.push(address.to_owned());
-        self.late |= matches!(trouble, Trouble::Late(_));
     }
 
     fn into_error(self, limit: Duration) -> Error {

@@ -1,4 +1,4 @@
-//! One connection to one broker: frames, correlation, and the version of each call both sides speak.
+//! One connection to one broker: the login, frames, correlation, and the version of each call both sides speak.
 //!
 //! A connection serves one caller, one request at a time. It sets no bounds on time: whoever opens it does.
 
@@ -6,12 +6,18 @@ use std::collections::BTreeMap;
 use std::io;
 
 use bytes::{Bytes, BytesMut};
-use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, RequestHeader, ResponseHeader};
+use kafka_protocol::messages::{
+    ApiKey, ApiVersionsRequest, RequestHeader, ResponseHeader, SaslAuthenticateRequest,
+    SaslHandshakeRequest,
+};
 use kafka_protocol::protocol::{
     Decodable, Encodable, HeaderVersion, Request, StrBytes, VersionRange,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+
+use crate::error::code_name;
+use crate::scram::{self, Scram};
+use crate::security::{Credentials, Duplex, Mechanism};
 
 /// The largest answer accepted, in bytes; a greater length means that the peer is no Kafka broker.
 const FRAME_BYTES_MAX: usize = 64 << 20;
@@ -19,9 +25,13 @@ const FRAME_BYTES_MAX: usize = 64 << 20;
 /// The version of `ApiVersions` we ask with; every broker understands it.
 const API_VERSIONS_VERSION: i16 = 0;
 
+/// From version 1 on, what follows the handshake is in frames of its own call.
+const HANDSHAKE_VERSIONS: VersionRange = VersionRange { min: 1, max: 1 };
+const AUTHENTICATE_VERSIONS: VersionRange = VersionRange { min: 0, max: 2 };
+
 /// A connection that has learned which versions the broker speaks.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Duplex>,
     client_id: String,
     correlation_id: i32,
     versions: BTreeMap<i16, VersionRange>,
@@ -36,12 +46,24 @@ pub(crate) enum Failure {
     /// The bytes, or the versions.
     #[error("{0}")]
     Protocol(String),
+    /// The encryption, or the certificates.
+    #[error("{0}")]
+    Tls(String),
+    /// The login.
+    #[error("{mechanism}: {reason}")]
+    Authentication {
+        mechanism: &'static str,
+        reason: String,
+    },
 }
 
 impl Connection {
-    /// Takes over a connected stream and asks the broker for its versions.
-    pub(crate) async fn open(stream: TcpStream, client_id: &str) -> Result<Self, Failure> {
-        stream.set_nodelay(true)?;
+    /// Takes over a connected stream, asks the broker for its versions, and logs in if there are credentials.
+    pub(crate) async fn open(
+        stream: Box<dyn Duplex>,
+        client_id: &str,
+        credentials: Option<&Credentials>,
+    ) -> Result<Self, Failure> {
         let mut connection = Self {
             stream,
             client_id: client_id.to_owned(),
@@ -51,7 +73,7 @@ impl Connection {
         let answer = connection
             .exchange(&ApiVersionsRequest::default(), API_VERSIONS_VERSION)
             .await?;
-        if let Some(name) = crate::error::code_name(answer.error_code) {
+        if let Some(name) = code_name(answer.error_code) {
             return Err(Failure::Protocol(format!("the broker answered {name}")));
         }
         connection.versions = answer
@@ -62,7 +84,57 @@ impl Connection {
                 (api.api_key, VersionRange { min, max })
             })
             .collect();
+        if let Some(credentials) = credentials {
+            connection.log_in(credentials).await?;
+        }
         Ok(connection)
+    }
+
+    async fn log_in(&mut self, credentials: &Credentials) -> Result<(), Failure> {
+        let mechanism = credentials.mechanism.name();
+        let refused = |reason| Failure::Authentication { mechanism, reason };
+        let handshake =
+            SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str(mechanism));
+        let answer = self.send(&handshake, HANDSHAKE_VERSIONS).await?;
+        if let Some(name) = code_name(answer.error_code) {
+            let offered: Vec<_> = answer.mechanisms.iter().map(|one| one.as_str()).collect();
+            return Err(refused(format!(
+                "{name}: the broker offers {}",
+                offered.join(", ")
+            )));
+        }
+        let (username, password) = (&credentials.username, &credentials.password);
+        match credentials.mechanism {
+            Mechanism::Plain => {
+                let message = format!("\0{username}\0{password}");
+                self.authenticate(mechanism, message).await?;
+            }
+            Mechanism::Scram(hash) => {
+                let scram = Scram::new(hash, username, password);
+                let server_first = self.authenticate(mechanism, scram.first()).await?;
+                let (last, expected) = scram.last(&server_first).map_err(refused)?;
+                let server_last = self.authenticate(mechanism, last).await?;
+                scram::check(&server_last, &expected).map_err(refused)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn authenticate(
+        &mut self,
+        mechanism: &'static str,
+        message: String,
+    ) -> Result<Bytes, Failure> {
+        let request = SaslAuthenticateRequest::default().with_auth_bytes(message.into());
+        let answer = self.send(&request, AUTHENTICATE_VERSIONS).await?;
+        match code_name(answer.error_code) {
+            None => Ok(answer.auth_bytes),
+            Some(name) => {
+                let said = answer.error_message.map(|text| text.to_string());
+                let reason = said.filter(|said| !said.is_empty()).unwrap_or(name);
+                Err(Failure::Authentication { mechanism, reason })
+            }
+        }
     }
 
     /// Sends a request in the newest version that the broker and `ours` have in common, and awaits its answer.
@@ -106,6 +178,7 @@ impl Connection {
             .map_err(|_| Failure::Protocol(format!("the request has {} bytes", body.len())))?;
         self.stream.write_all(&length.to_be_bytes()).await?;
         self.stream.write_all(&body).await?;
+        self.stream.flush().await?;
 
         let mut frame = self.frame().await?;
         let undecodable =

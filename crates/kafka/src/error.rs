@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kafka_protocol::ResponseError;
+use rdkafka::error::KafkaError;
 
 /// The result of a call to a Kafka cluster.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -112,7 +113,7 @@ pub enum Error {
     },
     /// The peer does not speak the protocol as we know it.
     #[error(
-        "{call} with {address} failed in the protocol: {reason}; check that this is a kafka broker's client listener without TLS, kafka 4.0 or newer"
+        "{call} with {address} failed in the protocol: {reason}; check that this is a kafka broker's client listener, that security.protocol is that listener's, and that the broker is new enough"
     )]
     Protocol {
         /// The protocol's name of the call, such as `ApiVersions`.
@@ -120,6 +121,96 @@ pub enum Error {
         /// The peer, as `host:port`.
         address: String,
         /// What could not be understood.
+        reason: String,
+    },
+    /// A client property is missing, unknown or unusable.
+    #[error("client property {key} {reason}")]
+    Property {
+        /// The property.
+        key: String,
+        /// What is wrong with it; never its value if that may be a secret.
+        reason: String,
+    },
+    /// The encrypted connection was refused, by us or by the broker.
+    #[error(
+        "no TLS connection with {address}: {reason}; check that its listener speaks TLS, its certificate, and ssl.ca.location"
+    )]
+    Tls {
+        /// The peer, as `host:port`.
+        address: String,
+        /// What TLS said.
+        reason: String,
+    },
+    /// The login was refused, by the broker or, when it could not prove itself, by us.
+    #[error(
+        "login at {address} with {mechanism} failed: {reason}; check sasl.mechanism, user name and password"
+    )]
+    Authentication {
+        /// The peer, as `host:port`.
+        address: String,
+        /// The SASL mechanism.
+        mechanism: String,
+        /// What was said.
+        reason: String,
+    },
+    /// There is no such group, of either protocol: it has neither members nor commits.
+    #[error("group {group} does not exist; check its name, and whether its consumers ever started")]
+    UnknownGroup {
+        /// The group.
+        group: String,
+    },
+    /// The group has members, and what was asked can only be done to an empty one.
+    #[error(
+        "group {group} has members: {}; stop these consumers first", members.join(", ")
+    )]
+    GroupNotEmpty {
+        /// The group.
+        group: String,
+        /// Its members, each as `client id at host (member id)`.
+        members: Vec<String>,
+    },
+    /// The offset is not in the partition's log.
+    #[error(
+        "offset {offset} is outside of {topic}/{partition}, whose log reaches from {start} to {end}"
+    )]
+    OffsetOutOfRange {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The offset asked for.
+        offset: i64,
+        /// The first offset of the log.
+        start: i64,
+        /// The offset that the next record will get.
+        end: i64,
+    },
+    /// What was waited for did not come about within the bound.
+    #[error("{what} was not done within {limit:?}: {state}; it may still be going on")]
+    Unfinished {
+        /// What was waited for.
+        what: String,
+        /// The bound.
+        limit: Duration,
+        /// What was seen last.
+        state: String,
+    },
+    /// A message was handed over, but not acknowledged in time.
+    #[error("message for {topic}{} was not acknowledged: {reason}; unless the broker refused it, it may be in the log", partition.map(|number| format!("/{number}")).unwrap_or_default())]
+    NotAcknowledged {
+        /// The topic.
+        topic: String,
+        /// The partition, if the message named one.
+        partition: Option<i32>,
+        /// What librdkafka said.
+        reason: String,
+    },
+    /// librdkafka could not be made or directed.
+    #[error("cannot {what}: {reason}; check the client properties")]
+    Client {
+        /// What it was needed for.
+        what: String,
+        /// What librdkafka said.
         reason: String,
     },
 }
@@ -163,6 +254,16 @@ impl Error {
             });
         }
         Self::check(call, topic, code, message)
+    }
+}
+
+/// What librdkafka said. Of a property that it refuses only the name: the value may be a secret.
+pub(crate) fn librdkafka(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, description, key, _) => {
+            format!("client property {key} is refused: {description}")
+        }
+        other => other.to_string(),
     }
 }
 

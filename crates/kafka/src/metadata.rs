@@ -1,5 +1,7 @@
 //! Who leads what: brokers, topics and partitions as one broker sees them at this moment.
 
+use std::fmt;
+
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::{
@@ -85,6 +87,31 @@ pub struct Topic {
     code: i16,
 }
 
+/// A partition of a topic, by name and number; shown as `orders/0`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicPartition {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+}
+
+impl TopicPartition {
+    /// The partition of that number.
+    pub fn new(topic: &str, partition: i32) -> Self {
+        Self {
+            topic: topic.to_owned(),
+            partition,
+        }
+    }
+}
+
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.topic, self.partition)
+    }
+}
+
 /// A partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partition {
@@ -140,6 +167,12 @@ impl Cluster {
 }
 
 impl Topic {
+    /// The replicas of each partition by node id, preferred leader first.
+    pub fn assignment(&self) -> Vec<Vec<i32>> {
+        let replicas = self.partitions.iter().map(|one| one.replicas.clone());
+        replicas.collect()
+    }
+
     /// The partition of that number.
     ///
     /// # Errors

@@ -42,6 +42,18 @@ impl Cluster {
         self.offsets(topic, EARLIEST).await
     }
 
+    /// The offset of every partition's first record with this timestamp, in milliseconds since the epoch, or a later
+    /// one. Partitions without such a record are left out.
+    ///
+    /// # Errors
+    /// As for [`Cluster::end_offsets`].
+    pub async fn offsets_at(&self, topic: &str, timestamp_ms: i64) -> Result<BTreeMap<i32, i64>> {
+        // Negative numbers are Kafka's stand-ins.
+        let mut offsets = self.offsets(topic, timestamp_ms.max(0)).await?;
+        offsets.retain(|_, offset| *offset >= 0);
+        Ok(offsets)
+    }
+
     async fn offsets(&self, topic: &str, timestamp: i64) -> Result<BTreeMap<i32, i64>> {
         settled(|deadline| self.offsets_by(topic, timestamp, deadline)).await
     }

@@ -1,54 +1,32 @@
-//! Topics: made, deleted, moved between brokers, configured.
+//! Topics: made, deleted, and made again as they were.
 //!
 //! Each of these can be sent to any broker, which forwards it to the active controller. When a change returns, the
 //! controller has decided it; brokers learn of it a moment later, so await its effect in `metadata`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use kafka_protocol::messages::alter_partition_reassignments_request::{
-    ReassignablePartition, ReassignableTopic,
-};
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_topics_request::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
 };
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
-use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
-use kafka_protocol::messages::incremental_alter_configs_request::{
-    AlterConfigsResource, AlterableConfig,
-};
-use kafka_protocol::messages::list_partition_reassignments_request::ListPartitionReassignmentsTopics;
-use kafka_protocol::messages::list_partition_reassignments_response::OngoingPartitionReassignment;
-use kafka_protocol::messages::{
-    AlterPartitionReassignmentsRequest, BrokerId, CreateTopicsRequest, DeleteTopicsRequest,
-    DescribeConfigsRequest, IncrementalAlterConfigsRequest, ListPartitionReassignmentsRequest,
-    TopicName,
-};
+use kafka_protocol::messages::{BrokerId, CreateTopicsRequest, DeleteTopicsRequest, TopicName};
 use kafka_protocol::protocol::{StrBytes, VersionRange};
+use serde::{Deserialize, Serialize};
 
-use crate::cluster::{Cluster, decided, settled};
+use crate::cluster::{Cluster, decided};
+use crate::config::{ConfigResource, ConfigSnapshot};
 use crate::error::{Error, Result};
-use crate::metadata::node_ids;
 
 const CREATE_VERSIONS: VersionRange = VersionRange { min: 4, max: 7 };
 const DELETE_VERSIONS: VersionRange = VersionRange { min: 6, max: 6 };
-const REASSIGN_VERSIONS: VersionRange = VersionRange { min: 0, max: 0 };
-const REASSIGNMENTS_VERSIONS: VersionRange = VersionRange { min: 0, max: 0 };
-const ALTER_CONFIGS_VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
-const DESCRIBE_CONFIGS_VERSIONS: VersionRange = VersionRange { min: 1, max: 4 };
 
 /// How long the controller may take over a change, in milliseconds: less than the bound of the
 /// whole call, so that it answers.
-const CONTROLLER_TIMEOUT_MS: i32 = 10_000;
-
-/// Kafka's number for a resource that is a topic.
-const TOPIC_RESOURCE: i8 = 2;
-
-/// Kafka's numbers for setting a configuration, and for returning it to its default.
-const SET: i8 = 0;
-const DELETE: i8 = 1;
+pub(crate) const CONTROLLER_TIMEOUT_MS: i32 = 10_000;
 
 /// A topic to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewTopic {
     /// The name.
     pub name: String,
@@ -113,19 +91,6 @@ impl NewTopic {
     }
 }
 
-/// A partition that is being moved between brokers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reassignment {
-    /// The partition.
-    pub partition: i32,
-    /// All its replicas at this moment, old and new.
-    pub replicas: Vec<i32>,
-    /// The replicas that are still being filled.
-    pub adding: Vec<i32>,
-    /// The replicas that will be dropped once the new ones are in sync.
-    pub removing: Vec<i32>,
-}
-
 impl Cluster {
     /// Makes a topic.
     ///
@@ -167,142 +132,52 @@ impl Cluster {
         .await
     }
 
-    /// Starts to move partitions: each to the replicas given by node id, preferred leader first. Their number may
-    /// differ from today's. The move is done when [`Cluster::reassignments`] no longer lists the partition.
-    ///
-    /// # Errors
-    /// [`Error::Api`] such as `InvalidReplicaAssignment` or `UnknownTopicOrPartition`, [`Error::OutcomeUnknown`].
-    pub async fn reassign(&self, topic: &str, moves: Vec<(i32, Vec<i32>)>) -> Result<()> {
-        let partition = |(partition, replicas): &(i32, Vec<i32>)| {
-            ReassignablePartition::default()
-                .with_partition_index(*partition)
-                .with_replicas(Some(broker_ids(replicas)))
-        };
-        let named = ReassignableTopic::default()
-            .with_name(topic_name(topic))
-            .with_partitions(moves.iter().map(partition).collect());
-        let request = AlterPartitionReassignmentsRequest::default()
-            .with_topics(vec![named])
-            .with_timeout_ms(CONTROLLER_TIMEOUT_MS);
-        let request = &request;
-        decided(|deadline| async move {
-            let answer = self.change(request, REASSIGN_VERSIONS, deadline).await?;
-            let call = "AlterPartitionReassignments";
-            Error::check(
-                call,
-                topic,
-                answer.error_code,
-                answer.error_message.as_deref(),
-            )?;
-            let mut partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
-            partitions.try_for_each(|result| {
-                let subject = format!("{topic}/{}", result.partition_index);
-                Error::check(
-                    call,
-                    &subject,
-                    result.error_code,
-                    result.error_message.as_deref(),
-                )
-            })
-        })
-        .await
-    }
-
-    /// The moves of the topic's partitions that are not done.
-    ///
-    /// # Errors
-    /// When no broker answers, or [`Error::Api`].
-    pub async fn reassignments(&self, topic: &str) -> Result<Vec<Reassignment>> {
-        settled(|deadline| async move {
-            let metadata = self.metadata_by(Some(&[topic]), deadline).await?;
-            let partitions = &metadata.topic(topic)?.partitions;
-            let named = ListPartitionReassignmentsTopics::default()
-                .with_name(topic_name(topic))
-                .with_partition_indexes(partitions.iter().map(|one| one.partition).collect());
-            let request = ListPartitionReassignmentsRequest::default()
-                .with_topics(Some(vec![named]))
-                .with_timeout_ms(CONTROLLER_TIMEOUT_MS);
-            let answer = self
-                .read(&request, REASSIGNMENTS_VERSIONS, deadline)
-                .await?;
-            let message = answer.error_message.as_deref();
-            Error::check(
-                "ListPartitionReassignments",
-                topic,
-                answer.error_code,
-                message,
-            )?;
-            let ongoing = |partition: &OngoingPartitionReassignment| Reassignment {
-                partition: partition.partition_index,
-                replicas: node_ids(&partition.replicas),
-                adding: node_ids(&partition.adding_replicas),
-                removing: node_ids(&partition.removing_replicas),
-            };
-            let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
-            Ok(partitions.map(ongoing).collect())
-        })
-        .await
-    }
-
-    /// Sets one configuration of a topic and leaves the others as they are; `None` returns it to its default.
-    ///
-    /// # Errors
-    /// [`Error::UnknownTopic`], [`Error::Api`] such as `InvalidConfig`, [`Error::OutcomeUnknown`].
-    pub async fn set_topic_config(
-        &self,
-        topic: &str,
-        key: &str,
-        value: Option<&str>,
-    ) -> Result<()> {
-        let config = AlterableConfig::default()
-            .with_name(text(key))
-            .with_config_operation(if value.is_some() { SET } else { DELETE })
-            .with_value(value.map(text));
-        let resource = AlterConfigsResource::default()
-            .with_resource_type(TOPIC_RESOURCE)
-            .with_resource_name(text(topic))
-            .with_configs(vec![config]);
-        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
-        let request = &request;
-        decided(|deadline| async move {
-            let answer = self
-                .change(request, ALTER_CONFIGS_VERSIONS, deadline)
-                .await?;
-            answer.responses.iter().try_for_each(|result| {
-                let message = result.error_message.as_deref();
-                Error::check_topic("IncrementalAlterConfigs", topic, result.error_code, message)
-            })
-        })
-        .await
-    }
-
-    /// The configurations of a topic in force, defaults included.
+    /// What it takes to make the topic again as it is now: where its replicas are, and its dynamic configurations. Its
+    /// records are not in it.
     ///
     /// # Errors
     /// [`Error::UnknownTopic`], [`Error::Api`], or that no broker answers.
-    pub async fn topic_config(&self, topic: &str) -> Result<BTreeMap<String, String>> {
-        let resource = DescribeConfigsResource::default()
-            .with_resource_type(TOPIC_RESOURCE)
-            .with_resource_name(text(topic))
-            .with_configuration_keys(None);
-        let request = DescribeConfigsRequest::default().with_resources(vec![resource]);
-        let request = &request;
-        settled(|deadline| async move {
-            let answer = self
-                .read(request, DESCRIBE_CONFIGS_VERSIONS, deadline)
-                .await?;
-            let mut configs = BTreeMap::new();
-            for result in &answer.results {
-                let message = result.error_message.as_deref();
-                Error::check_topic("DescribeConfigs", topic, result.error_code, message)?;
-                configs.extend(result.configs.iter().filter_map(|config| {
-                    let value = config.value.as_ref()?;
-                    Some((config.name.to_string(), value.to_string()))
-                }));
-            }
-            Ok(configs)
+    pub async fn topic_snapshot(&self, topic: &str) -> Result<NewTopic> {
+        let metadata = self.metadata(Some(&[topic])).await?;
+        let assignment = metadata.topic(topic)?.assignment();
+        let configs = self
+            .config_snapshot(&ConfigResource::Topic(topic.to_owned()))
+            .await?;
+        Ok(NewTopic {
+            configs: configs.overrides,
+            ..NewTopic::assigned(topic, assignment)
         })
-        .await
+    }
+
+    /// Makes the topic as the snapshot says. One that exists gets its configurations back, and starts to move its
+    /// partitions back. May be repeated.
+    ///
+    /// # Errors
+    /// As for [`Cluster::create_topic`], [`Cluster::restore_config`] and [`Cluster::reassign`].
+    pub async fn restore_topic(&self, snapshot: &NewTopic) -> Result<()> {
+        let exists = ResponseError::TopicAlreadyExists.code();
+        match self.create_topic(snapshot).await {
+            Err(Error::Api { code, .. }) if code == exists => {}
+            result => return result,
+        }
+        let topic = &snapshot.name;
+        self.restore_config(&ConfigSnapshot {
+            resource: ConfigResource::Topic(topic.clone()),
+            overrides: snapshot.configs.clone(),
+            sensitive: BTreeSet::new(),
+        })
+        .await?;
+        let metadata = self.metadata(Some(&[topic])).await?;
+        let now = metadata.topic(topic)?.assignment();
+        let moves: Vec<_> = (0..)
+            .zip(&snapshot.assignment)
+            .filter(|(partition, replicas)| now.get(*partition as usize) != Some(replicas))
+            .map(|(partition, replicas)| (partition, replicas.clone()))
+            .collect();
+        match moves.is_empty() {
+            true => Ok(()),
+            false => self.reassign(topic, moves).await,
+        }
     }
 }
 
@@ -316,6 +191,7 @@ pub(crate) fn text(value: &str) -> StrBytes {
     StrBytes::from_string(value.to_owned())
 }
 
-fn broker_ids(ids: &[i32]) -> Vec<BrokerId> {
+/// Node ids as the codec wants them.
+pub(crate) fn broker_ids(ids: &[i32]) -> Vec<BrokerId> {
     ids.iter().copied().map(BrokerId).collect()
 }

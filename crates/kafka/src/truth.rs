@@ -15,15 +15,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
 
+use crate::cluster::Cluster;
+use crate::error::librdkafka;
+
 /// How long one poll waits for a record; also how soon an abandoned reading ends.
-const POLL_TIMEOUT: Duration = Duration::from_millis(100);
+pub(crate) const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The bound of asking a partition's leader where its log begins and ends.
 const WATERMARK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -96,7 +99,7 @@ pub enum TruthError {
         /// The bootstrap servers.
         bootstrap: String,
         /// What the client said.
-        reason: KafkaError,
+        reason: String,
     },
     /// The reading's thread ended without a result.
     #[error("the reading of {topic} broke off: {reason}; this is a defect of the reader")]
@@ -108,14 +111,11 @@ pub enum TruthError {
     },
 }
 
-/// Reads every record of `topic` with an offset in `from..to` of its partition, committed or not.
-///
-/// `to` names the partitions to read and their targets: end offsets captured before, by
-/// [`end_offsets`](crate::Cluster::end_offsets). A partition missing from `from` is read from the start of its log.
-/// Ends within about `timeout`, plus a second for each partition that is not complete.
+/// Reads every record of `topic` with an offset in `from..to` of its partition, committed or not, from a cluster
+/// without TLS and SASL.
 ///
 /// # Errors
-/// Only when no reading could begin. A broker that does not answer makes the reading incomplete instead.
+/// As for [`read_from`].
 pub async fn read(
     bootstrap: &str,
     topic: &str,
@@ -123,21 +123,39 @@ pub async fn read(
     to: &BTreeMap<i32, i64>,
     timeout: Duration,
 ) -> Result<TruthReading, TruthError> {
-    read_isolated(bootstrap, topic, from, to, Isolation::default(), timeout).await
+    let cluster = Cluster::new(bootstrap.split(','), "shaketable-truth");
+    read_from(&cluster, topic, from, to, Isolation::default(), timeout).await
 }
 
-/// Like [`read`], with a choice of which transactions are read.
+/// Reads every record of `topic` with an offset in `from..to` of its partition.
+///
+/// `to` names the partitions to read and their targets: end offsets captured before, by
+/// [`end_offsets`](crate::Cluster::end_offsets). A partition missing from `from` is read from the start of its log.
+/// Ends within about `timeout`, plus a second for each partition that is not complete.
 ///
 /// # Errors
-/// As for [`read`].
-pub async fn read_isolated(
-    bootstrap: &str,
+/// Only when no reading could begin. A broker that does not answer makes the reading incomplete instead.
+pub async fn read_from(
+    cluster: &Cluster,
     topic: &str,
     from: &BTreeMap<i32, i64>,
     to: &BTreeMap<i32, i64>,
     isolation: Isolation,
     timeout: Duration,
 ) -> Result<TruthReading, TruthError> {
+    let unusable = |reason: String| TruthError::Client {
+        topic: topic.to_owned(),
+        bootstrap: cluster.bootstrap(),
+        reason,
+    };
+    let mut config = reader_config(cluster).map_err(|error| unusable(error.to_string()))?;
+    config.set(
+        "isolation.level",
+        match isolation {
+            Isolation::ReadUncommitted => "read_uncommitted",
+            Isolation::ReadCommitted => "read_committed",
+        },
+    );
     let progress = to
         .iter()
         .map(|(partition, target)| {
@@ -157,14 +175,9 @@ pub async fn read_isolated(
         deadline: Instant::now() + timeout,
         timeout,
     };
-    let servers = bootstrap.to_owned();
-    let outcome = tokio::task::spawn_blocking(move || reading.run(&servers, isolation)).await;
+    let outcome = tokio::task::spawn_blocking(move || reading.run(&config)).await;
     match outcome {
-        Ok(result) => result.map_err(|reason| TruthError::Client {
-            topic: topic.to_owned(),
-            bootstrap: bootstrap.to_owned(),
-            reason,
-        }),
+        Ok(result) => result.map_err(|error| unusable(librdkafka(&error))),
         Err(error) => Err(TruthError::Broken {
             topic: topic.to_owned(),
             reason: error.to_string(),
@@ -246,11 +259,11 @@ struct Reading {
 }
 
 impl Reading {
-    fn run(mut self, bootstrap: &str, isolation: Isolation) -> KafkaResult<TruthReading> {
+    fn run(mut self, config: &ClientConfig) -> KafkaResult<TruthReading> {
         if self.unfinished().is_empty() {
             return Ok(self.conclude(None));
         }
-        let consumer = consumer(bootstrap, isolation)?;
+        let consumer: BaseConsumer = config.create()?;
         let mut assignment = TopicPartitionList::new();
         for (partition, progress) in &self.progress {
             if !progress.finished() {
@@ -419,12 +432,12 @@ impl Reading {
     }
 }
 
-fn consumer(bootstrap: &str, isolation: Isolation) -> KafkaResult<BaseConsumer> {
+/// What a consumer is told that reads by assignment and leaves no trace.
+pub(crate) fn reader_config(cluster: &Cluster) -> crate::Result<ClientConfig> {
     static READINGS: AtomicU64 = AtomicU64::new(0);
     let number = READINGS.fetch_add(1, Ordering::Relaxed);
-    ClientConfig::new()
-        .set("bootstrap.servers", bootstrap)
-        .set("client.id", "shaketable-truth")
+    let mut config = cluster.client_config()?;
+    config
         // librdkafka demands a group id; without a subscription or a commit, no group comes to be.
         .set(
             "group.id",
@@ -438,15 +451,6 @@ fn consumer(bootstrap: &str, isolation: Isolation) -> KafkaResult<BaseConsumer> 
         .set("check.crcs", "true")
         .set("reconnect.backoff.max.ms", "500")
         .set("fetch.wait.max.ms", "50")
-        .set("fetch.error.backoff.ms", "100")
-        .set(
-            "isolation.level",
-            match isolation {
-                Isolation::ReadUncommitted => "read_uncommitted",
-                Isolation::ReadCommitted => "read_committed",
-            },
-        )
-        // What librdkafka logs comes back as errors too; a library prints nothing.
-        .set_log_level(RDKafkaLogLevel::Emerg)
-        .create()
+        .set("fetch.error.backoff.ms", "100");
+    Ok(config)
 }

@@ -114,4 +114,7 @@ pub struct Sighting {
     pub at_us: Option<u64>,
     /// Where exactly: `poke-orders/0@123`, `state=success`.
     pub place: String,
+    /// The partition, where the stage is a topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<i32>,
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
-use crate::ledger::index;
+use crate::ledger::{index, partitions};
 use crate::{Fate, Ledger, Measure, Measured, StageReading, StageRole};
 
 /// One kind of anomaly and its witnesses. There is no finding without a witness.
@@ -67,6 +67,9 @@ pub enum FindingKind {
     /// A trace stage showed it twice or more.
     #[serde(rename = "DUP@log")]
     DuplicateRecord,
+    /// A topic showed it in more than one partition, so that nothing keeps its records in order.
+    #[serde(rename = "SCATTERED")]
+    Scattered,
     /// Indeterminate attempts that had an effect; all unclaimed identities are listed.
     #[serde(rename = "RESOLVED+")]
     Resolved,
@@ -85,7 +88,9 @@ impl FindingKind {
             | FindingKind::Repeated
             | FindingKind::Stale => Class::Safety,
             FindingKind::Stuck | FindingKind::Late => Class::Liveness,
-            FindingKind::DuplicateRecord | FindingKind::Resolved => Class::Info,
+            FindingKind::DuplicateRecord | FindingKind::Scattered | FindingKind::Resolved => {
+                Class::Info
+            }
         }
     }
 }
@@ -104,6 +109,7 @@ impl fmt::Display for FindingKind {
             FindingKind::Stuck => "STUCK",
             FindingKind::Late => "LATE",
             FindingKind::DuplicateRecord => "DUP@log",
+            FindingKind::Scattered => "SCATTERED",
             FindingKind::Resolved => "RESOLVED+",
         })
     }
@@ -186,6 +192,9 @@ impl Ledger {
                 }
                 StageRole::Unwanted => {}
             }
+            findings.extend(self.about(FindingKind::Scattered, name, certain, |e| {
+                partitions(e, position, &self.facts) > 1
+            }));
             let baseline: BTreeSet<&str> = stage.baseline.iter().map(String::as_str).collect();
             findings.extend(self.about(FindingKind::Stale, name, true, |e| {
                 baseline.contains(e.identity.as_str())

@@ -67,6 +67,7 @@ impl Ledger {
         self.check_fates(&again, &mut audit);
         self.check_identities(&again, &mut audit);
         self.check_stages(&again, &mut audit);
+        self.check_partitions(&again, &mut audit);
         if audit.wrong.is_empty() {
             Ok(())
         } else {
@@ -188,6 +189,29 @@ impl Ledger {
             "duplicated = identities seen twice in a settled stage",
             counts.duplicated,
             twice.len() as u64,
+        );
+    }
+
+    fn check_partitions(&self, again: &Recount, audit: &mut Audit) {
+        let scattered: BTreeSet<&str> = self
+            .facts
+            .stages
+            .iter()
+            .flat_map(|stage| {
+                let places: BTreeSet<(&str, i32)> = stage
+                    .sightings
+                    .iter()
+                    .filter(|sighting| !stage.baseline.contains(&sighting.identity))
+                    .filter_map(|sighting| Some((sighting.identity.as_str(), sighting.partition?)))
+                    .collect();
+                let identities: Vec<&str> = places.iter().map(|(identity, _)| *identity).collect();
+                repeats(&identities)
+            })
+            .collect();
+        audit.equal(
+            "scattered = acknowledged in several partitions of a topic",
+            self.counts.scattered,
+            count(&again.acknowledged, |(_, id)| scattered.contains(id)),
         );
     }
 
@@ -389,6 +413,7 @@ mod tests {
             identity: "0".to_owned(),
             at_us: Some(1),
             place: String::new(),
+            partition: None,
         };
         Ledger::balance(&Facts {
             attempts: vec![attempt(0), attempt(1)],
@@ -410,7 +435,7 @@ mod tests {
     #[test]
     fn tampering_is_found() {
         assert_eq!(ledger().check(), Ok(()));
-        let counts: [fn(&mut Counts) -> &mut u64; 16] = [
+        let counts: [fn(&mut Counts) -> &mut u64; 17] = [
             |c| &mut c.attempted,
             |c| &mut c.acknowledged,
             |c| &mut c.failed,
@@ -427,6 +452,7 @@ mod tests {
             |c| &mut c.resolved_plus,
             |c| &mut c.resolved_minus,
             |c| &mut c.phantom,
+            |c| &mut c.scattered,
         ];
         for (position, count) in counts.into_iter().enumerate() {
             let mut tampered = ledger();

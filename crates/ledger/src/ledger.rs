@@ -58,6 +58,9 @@ pub struct Counts {
     pub resolved_minus: u64,
     /// Unclaimed identities that no attempt can account for.
     pub phantom: u64,
+    /// Acknowledged attempts whose records a topic showed in more than one partition.
+    #[serde(default)]
+    pub scattered: u64,
 }
 
 /// The integers of one stage, without what was in its baseline.
@@ -178,6 +181,7 @@ impl Ledger {
             resolved_plus: strangers.min(indeterminate),
             resolved_minus: indeterminate.saturating_sub(strangers),
             phantom: strangers.saturating_sub(indeterminate),
+            scattered: tally(&entries, |e| is_scattered(e, &facts)),
         };
 
         let unclaimed = unclaimed.into_iter().map(str::to_owned).collect();
@@ -276,6 +280,21 @@ pub(crate) fn index(reading: &StageReading) -> HashMap<&str, Vec<usize>> {
 fn is_conflicting(entry: &Entry, facts: &Facts) -> bool {
     let roles = entry.roles(facts);
     roles.settled && roles.unwanted
+}
+
+/// Whether a topic showed records of the message in more than one partition.
+pub(crate) fn is_scattered(entry: &Entry, facts: &Facts) -> bool {
+    (0..facts.stages.len()).any(|stage| partitions(entry, stage, facts) > 1)
+}
+
+/// How many partitions a stage showed the message in; 0 if it is no topic.
+pub(crate) fn partitions(entry: &Entry, stage: usize, facts: &Facts) -> usize {
+    let sightings = &facts.stages[stage].sightings;
+    let partitions: BTreeSet<i32> = entry.sightings[stage]
+        .iter()
+        .filter_map(|index| sightings[*index].partition)
+        .collect();
+    partitions.len()
 }
 
 fn tally<T>(items: impl IntoIterator<Item = T>, wanted: impl Fn(&T) -> bool) -> u64 {

@@ -22,16 +22,18 @@
 //!    seen at the drain deadline, so *late* can be overstated and never understated.
 //! 8. ***conflicting*** counts attempts seen both in a settled and in an unwanted stage. They are
 //!    *unwanted*, and the finding `TORN`.
-//! 9. **An identity that nobody claims** and that is in no baseline may be the effect of an
+//! 9. ***scattered*** counts attempts whose records one topic showed in more than one partition:
+//!    nothing keeps them in order.
+//! 10. **An identity that nobody claims** and that is in no baseline may be the effect of an
 //!    indeterminate attempt, whose identity the sender never learned. So of the unclaimed identities
 //!    (distinct, over all stages) `resolved_plus = min(unclaimed, indeterminate)` are excused and
 //!    `phantom = unclaimed − resolved_plus` are not: a failure that had an effect, or a stranger.
 //!    *phantom* is the least number for which there is no excuse.
-//! 10. **Nothing is known that could have been different:** a measure is [`Measured::Known`] only if no
+//! 11. **Nothing is known that could have been different:** a measure is [`Measured::Known`] only if no
 //!     sighting that an incomplete reading may have missed could change it, and if some stage of the
 //!     needed role was read at all. Otherwise it is [`Measured::Unknown`], which is never a pass.
 //!     The integers in [`Counts`] count what was seen.
-//! 11. **The books are audited:** [`Ledger::check`] counts everything again from the facts, by set algebra
+//! 12. **The books are audited:** [`Ledger::check`] counts everything again from the facts, by set algebra
 //!     and not from the ledger's entries. A difference is an error of the checker, never a pass.
 //!
 //! Left to others: which errors are definite failures (the load drivers), reading logs and stores to

@@ -40,11 +40,13 @@ pub enum Measure {
     Late,
     /// Unclaimed identities that no attempt can account for.
     Phantom,
+    /// Acknowledged attempts whose records a topic showed in more than one partition.
+    Scattered,
 }
 
 impl Measure {
     /// Every measure, in the order of the ledger.
-    pub const ALL: [Measure; 11] = [
+    pub const ALL: [Measure; 12] = [
         Measure::Attempted,
         Measure::Acknowledged,
         Measure::Failed,
@@ -56,11 +58,12 @@ impl Measure {
         Measure::Stuck,
         Measure::Late,
         Measure::Phantom,
+        Measure::Scattered,
     ];
 
     /// The names of [`Measure::ALL`], in the same order.
-    pub const NAMES: [&'static str; 11] = {
-        let mut names = [""; 11];
+    pub const NAMES: [&'static str; 12] = {
+        let mut names = [""; 12];
         let mut index = 0;
         while index < names.len() {
             names[index] = Measure::ALL[index].name();
@@ -83,6 +86,7 @@ impl Measure {
             Measure::Stuck => "stuck",
             Measure::Late => "late",
             Measure::Phantom => "phantom",
+            Measure::Scattered => "scattered",
         }
     }
 }
@@ -156,7 +160,7 @@ impl Ledger {
         let has = |wanted: fn(&StageReading) -> bool| self.facts.stages.iter().any(wanted);
         let settled = || has(|stage| stage.spec.role == StageRole::Settled);
         let lacking = match measure {
-            Measure::Lost | Measure::Phantom if !has(|_| true) => "stage",
+            Measure::Lost | Measure::Phantom | Measure::Scattered if !has(|_| true) => "stage",
             Measure::Settled | Measure::Duplicated | Measure::Stuck if !settled() => {
                 "stage where messages settle"
             }
@@ -197,6 +201,11 @@ impl Ledger {
             Measure::Duplicated => Bounds {
                 least: counts.duplicated,
                 most: (!open.settled).then_some(counts.duplicated),
+            },
+            // There may be a further record of any message, in any partition.
+            Measure::Scattered => Bounds {
+                least: counts.scattered,
+                most: (!open.any()).then_some(counts.scattered),
             },
             Measure::Phantom => Bounds {
                 least: counts.phantom,

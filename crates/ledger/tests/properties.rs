@@ -24,6 +24,7 @@ enum Mutation {
     SeeOnlyAtTheEnd,
     DuplicateEffect,
     DuplicateRecord,
+    ScatterRecord,
     LoseRecord,
     Fail,
     FailWithEffect,
@@ -42,6 +43,7 @@ fn mutation() -> impl Strategy<Value = Mutation> {
         SeeOnlyAtTheEnd,
         DuplicateEffect,
         DuplicateRecord,
+        ScatterRecord,
         LoseRecord,
         Fail,
         FailWithEffect,
@@ -130,6 +132,13 @@ fn mutate(
             see(facts, LOGGED, &id, None, "poke-orders/0@7");
             counts.settled += 1;
             expect(Kind::DuplicateRecord);
+        }
+        Mutation::ScatterRecord => {
+            see(facts, LOGGED, &id, None, "poke-orders/1@7");
+            counts.settled += 1;
+            counts.scattered += 1;
+            expect(Kind::DuplicateRecord);
+            expect(Kind::Scattered);
         }
         Mutation::LoseRecord => {
             hide(facts, LOGGED, &id);
@@ -241,11 +250,14 @@ proptest! {
         facts.stages[stage].incomplete = Some("timeout".to_owned());
         let ledger = Ledger::balance(&facts);
         let affected: &[Measure] = match stage {
-            LOGGED => &[Measure::Lost, Measure::Stuck, Measure::Phantom],
+            LOGGED => &[Measure::Lost, Measure::Stuck, Measure::Phantom, Measure::Scattered],
             SETTLED => &[
                 Measure::Lost, Measure::Settled, Measure::Late, Measure::Duplicated, Measure::Phantom,
+                Measure::Scattered,
             ],
-            _ => &[Measure::Lost, Measure::Settled, Measure::Unwanted, Measure::Phantom],
+            _ => &[
+                Measure::Lost, Measure::Settled, Measure::Unwanted, Measure::Phantom, Measure::Scattered,
+            ],
         };
         for measure in Measure::ALL {
             let known = matches!(ledger.measure(measure), Measured::Known(_));
@@ -280,11 +292,14 @@ fn facts() -> impl Strategy<Value = Facts> {
         })
         .prop_shuffle();
     let sighting =
-        (identity(), prop::option::of(time.clone())).prop_map(|(identity, at_us)| Sighting {
-            identity,
-            at_us,
-            place: String::new(),
-        });
+        (identity(), prop::option::of(time.clone()), prop::option::of(0..3)).prop_map(
+            |(identity, at_us, partition)| Sighting {
+                identity,
+                at_us,
+                place: String::new(),
+                partition,
+            },
+        );
     let role = prop::sample::select(vec![
         StageRole::Trace,
         StageRole::Settled,

@@ -41,6 +41,7 @@ pub fn json(record: &RunRecord) -> Value {
             "conflicting": c.conflicting,
             "repeated": c.repeated,
             "phantom": c.phantom,
+            "scattered": c.scattered,
             "resolved_plus": c.resolved_plus,
             "resolved_minus": c.resolved_minus,
             "stages": stages,

@@ -35,8 +35,8 @@ pub(crate) fn equations(ledger: &Ledger) -> String {
     );
     let _ = writeln!(
         out,
-        "  also: {} late, {} duplicated effects; without acknowledgement: {} took effect, {} did not, {} phantom",
-        c.late, c.duplicated, c.resolved_plus, c.resolved_minus, c.phantom
+        "  also: {} late, {} duplicated effects, {} scattered; without acknowledgement: {} took effect, {} did not, {} phantom",
+        c.late, c.duplicated, c.scattered, c.resolved_plus, c.resolved_minus, c.phantom
     );
     out
 }

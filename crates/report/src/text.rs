@@ -91,7 +91,7 @@ fn measures(record: &RunRecord) -> String {
 fn hypothesis(record: &RunRecord) -> String {
     use shaketable_faults::Observed;
     let mut out = String::new();
-    for when in [When::Before, When::After] {
+    for when in [When::Before, When::During, When::After] {
         let probes: Vec<_> = record
             .probes
             .iter()
@@ -103,10 +103,10 @@ fn hypothesis(record: &RunRecord) -> String {
         let _ = writeln!(
             out,
             "\nhypothesis {}",
-            if when == When::Before {
-                "before"
-            } else {
-                "after"
+            match when {
+                When::Before => "before",
+                When::During => "during the method",
+                When::After => "after",
             }
         );
         for probe in probes {

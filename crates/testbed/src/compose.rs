@@ -3,30 +3,50 @@
 //! Promises:
 //! 1. Keys that matter here mean what Compose says they mean; the file stays one that
 //!    `docker compose` accepts.
-//! 2. A key without a meaning for local processes is named in a warning, once; a key that would
-//!    change how the system behaves and is not carried out is an error. Silent are only the keys that
-//!    say how the container is made, which every file has: `build`, `hostname` and `x-…`.
-//! 3. Every problem is reported at once, each with its line and column.
+//! 2. Nothing is ignored in silence: a key without a meaning for local processes is named in a
+//!    warning, once, with all its places; a key that would change how the system behaves and is not
+//!    carried out is an error. Silent are only the keys that say how the container is made, which
+//!    every file has (`build`, `hostname`), the host's side of `ports`, and `x-…`.
+//! 3. Every problem of every file is reported at once, each with its file, line and column.
+//!
+//! How a file is read: each is parsed and its references are replaced, later ones are merged into
+//! the first ([`merge`]), and the result is read service by service ([`reader`], [`service`]). Which
+//! keys there are is written in one table ([`keys`]).
 //!
 //! Where the data goes next: [`crate::system`] gives every replica an address and replaces service
 //! names by addresses.
 
 mod dependencies;
+mod environment;
+mod files;
 mod healthcheck;
+mod image;
+mod keys;
+mod merge;
+mod mount;
 mod reader;
+mod service;
+mod volumes;
+mod warnings;
 mod words;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
-use shaketable_document::{Diagnostics, Node, Source};
+use shaketable_document::Source;
 
-/// A Compose file, interpolated and checked.
+pub use files::{Finding, Findings};
+pub use mount::{Mount, MountSource, Mounts};
+
+use crate::interpolation::Variables;
+
+/// One or several Compose files as one, interpolated and checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Compose {
     /// `name:` of the file, or the name of the folder it is in.
     pub name: String,
-    /// The services in the order of the file.
+    /// The services that are enabled, in the order of the file.
     pub services: Vec<Service>,
 }
 
@@ -37,9 +57,11 @@ pub struct Service {
     pub name: String,
     /// What runs it.
     pub driver: DriverKind,
+    /// `image`, whose tag says which version to run where there are several.
+    pub image: Option<String>,
     /// `entrypoint` followed by `command`; empty when the image decides.
     pub command: Vec<String>,
-    /// `environment`, in order of names.
+    /// `env_file` and `environment`, in order of names.
     pub environment: BTreeMap<String, String>,
     /// `depends_on`.
     pub depends_on: Vec<Dependency>,
@@ -51,8 +73,14 @@ pub struct Service {
     pub replicas: usize,
     /// The container's side of `ports` and `expose`.
     pub ports: Vec<u16>,
+    /// Other names of the service: the `aliases` of its networks.
+    pub aliases: Vec<String>,
     /// `stop_grace_period`.
     pub stop_grace_period: Duration,
+    /// The number of `stop_signal`; without one, of the image's.
+    pub stop_signal: i32,
+    /// `volumes`.
+    pub volumes: Vec<Mount>,
 }
 
 /// What runs a service as a local process.
@@ -63,6 +91,10 @@ pub enum DriverKind {
     Kafka,
     /// PostgreSQL; `postgres` images.
     Postgres,
+    /// Redis; `redis` images.
+    Redis,
+    /// Prometheus; `prom/prometheus` images.
+    Prometheus,
     /// Any other program: the first word of the command.
     Process,
 }
@@ -74,6 +106,8 @@ pub struct Dependency {
     pub service: String,
     /// How far it must have come.
     pub condition: Condition,
+    /// Whether it may not be missing.
+    pub required: bool,
 }
 
 /// The three conditions of `depends_on`.
@@ -118,31 +152,53 @@ pub enum RestartPolicy {
 /// Compose's default for `stop_grace_period`.
 const STOP_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
-/// Reads a Compose file that was parsed to `root`. `folder` is the name of its folder, used when
-/// the file has no `name:`; `values` are the variables for interpolation.
-pub fn read(
-    root: &Node,
-    folder: &str,
-    values: &BTreeMap<String, String>,
-) -> Result<(Compose, Diagnostics), Diagnostics> {
-    let mut reader = reader::Reader::new(values);
-    let compose = reader.file(root, folder);
-    let mut diagnostics = reader.diagnostics;
-    diagnostics.sort();
-    match compose {
-        Some(compose) if !diagnostics.has_errors() => Ok((compose, diagnostics)),
-        _ => Err(diagnostics),
-    }
+/// What Compose files are read with.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The folder that relative paths start from, absolute; its name is the system's if no file
+    /// has a `name`.
+    pub folder: &'a Path,
+    /// What references are replaced by; `COMPOSE_PROFILES` enables profiles.
+    pub variables: &'a Variables,
+    /// Further enabled profiles; `*` enables all.
+    pub profiles: &'a [String],
 }
 
-/// Parses and reads in one go, for callers that have the text.
-pub fn parse(
-    source: &Source,
-    folder: &str,
-    values: &BTreeMap<String, String>,
-) -> Result<(Compose, Diagnostics), Diagnostics> {
-    let root = shaketable_document::parse(source)?;
-    read(&root, folder, values)
+/// Reads Compose files, later ones merged into earlier ones. Besides their texts only the env files
+/// they name are read, and bind mounts looked up.
+///
+/// # Errors
+/// Everything that is wrong, warnings included.
+pub fn read(sources: Vec<Source>, context: &Context) -> Result<(Compose, Findings), Findings> {
+    let mut reader = reader::Reader::new(context);
+    let mut merged = None;
+    let mut all_parsed = true;
+    for source in sources {
+        match reader.files.parse(source) {
+            Ok(mut root) => {
+                reader.interpolate(&mut root);
+                merged = Some(match merged {
+                    None => root,
+                    Some(earlier) => {
+                        merge::merge(earlier, root, &reader.files, &mut reader.diagnostics)
+                    }
+                });
+            }
+            Err(found) => {
+                all_parsed = false;
+                reader.diagnostics.append(found);
+            }
+        }
+    }
+    // What is read of some of the files only would be full of mistakes that nobody made.
+    let compose = merged
+        .filter(|_| all_parsed)
+        .and_then(|root| reader.file(&root, context.folder));
+    let findings = reader.finish();
+    match compose {
+        Some(compose) if !findings.has_errors() => Ok((compose, findings)),
+        _ => Err(findings),
+    }
 }
 
 /// A name as Compose makes it of a folder: lower case letters, digits, `-` and `_`, beginning with

@@ -66,6 +66,12 @@ pub enum TestbedError {
         /// What the supervisor saw, with the last lines of the log in question.
         reason: String,
     },
+    /// A signal came while the system was being brought up; what had started was taken down.
+    #[error("system `{system}` was not brought up: interrupted; what had started is down again")]
+    Interrupted {
+        /// The system.
+        system: String,
+    },
     /// The supervisor cannot be reached or answered with an error.
     #[error("supervisor of system `{system}`: {reason}")]
     Supervisor {

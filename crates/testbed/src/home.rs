@@ -4,7 +4,8 @@
 //! .shaketable/
 //!   systems/<name>/        one running system: system.json, control.sock, events.ndjson
 //!     data/<instance>/     what the server keeps
-//!     logs/<instance>.log  what the server said
+//!     logs/<instance>.log  what the server said; what is older in <instance>.log.1
+//!   volumes/<system>/<volume>/  a named volume; outlives the system
 //!   runs/<id>/             one run: journal, facts, report
 //!   faults/<id>.json       undo records of faults that are, or may be, in place
 //!   cache/                 what makes the next start faster; may be deleted at any time
@@ -52,6 +53,16 @@ impl Home {
         SystemFolder {
             root: self.systems().join(name),
         }
+    }
+
+    /// `volumes/<system>/`: the named volumes of a system.
+    pub fn volumes(&self, system: &str) -> PathBuf {
+        self.root.join("volumes").join(system)
+    }
+
+    /// `volumes/<system>/<volume>/`: a named volume, which outlives the system.
+    pub fn volume(&self, system: &str, volume: &str) -> PathBuf {
+        self.volumes(system).join(volume)
     }
 
     /// `runs/`.
@@ -106,19 +117,30 @@ impl SystemFolder {
         self.root.join("system.json")
     }
 
-    /// Every start, exit and change of health, one JSON object a line.
+    /// Every start, exit and change of health, one JSON object a line, appended life after life.
     pub fn events_file(&self) -> PathBuf {
         self.root.join("events.ndjson")
     }
 
     /// What the supervisor itself had to say.
     pub fn supervisor_log(&self) -> PathBuf {
-        self.root.join("logs").join("supervisor.log")
+        self.logs().join("supervisor.log")
     }
 
-    /// What an instance wrote to its standard output and standard error.
+    /// `logs/`.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// What an instance wrote to its standard output and standard error, each line with its time
+    /// ([`crate::logs`]).
     pub fn log(&self, instance: &str) -> PathBuf {
-        self.root.join("logs").join(format!("{instance}.log"))
+        self.logs().join(format!("{instance}.log"))
+    }
+
+    /// What it wrote before that, when its log has grown too long for one file.
+    pub fn older_log(&self, instance: &str) -> PathBuf {
+        self.logs().join(format!("{instance}.log.1"))
     }
 
     /// What an instance keeps on disk.

@@ -5,17 +5,79 @@
 //! `${NAME:+x}` (`${NAME+x}`) gives `x` when it *is* set and not empty (set). `$$` is a dollar.
 //! The alternatives may hold references themselves.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How deep references may be nested in each other's alternatives.
 const NESTING_MAX: usize = 16;
 
+/// Where the values of variables come from.
+pub trait Lookup {
+    /// The value of a variable, if it is set.
+    fn value(&self, name: &str) -> Option<String>;
+
+    /// Is told of a variable that is not set and has no alternative, so that nothing is put there.
+    fn blank(&self, _name: &str) {}
+}
+
+impl Lookup for BTreeMap<String, String> {
+    fn value(&self, name: &str) -> Option<String> {
+        self.get(name).cloned()
+    }
+}
+
+/// The variables of one reading, which remember how they were used.
+#[derive(Debug, Default)]
+pub struct Variables {
+    values: BTreeMap<String, String>,
+    asked: RefCell<BTreeSet<String>>,
+    blank: RefCell<BTreeSet<String>>,
+}
+
+impl Variables {
+    /// Variables with these values, none of them used yet.
+    pub fn new(values: BTreeMap<String, String>) -> Variables {
+        Variables {
+            values,
+            ..Variables::default()
+        }
+    }
+
+    /// Whether anything asked for the variable.
+    pub fn was_asked_for(&self, name: &str) -> bool {
+        self.asked.borrow().contains(name)
+    }
+
+    /// Takes the names of variables that were wanted and not set, since the last call.
+    pub fn take_blank(&self) -> BTreeSet<String> {
+        self.blank.take()
+    }
+}
+
+impl Lookup for Variables {
+    fn value(&self, name: &str) -> Option<String> {
+        self.asked.borrow_mut().insert(name.to_owned());
+        self.values.get(name).cloned()
+    }
+
+    fn blank(&self, name: &str) {
+        self.blank.borrow_mut().insert(name.to_owned());
+    }
+}
+
 /// Replaces every reference in `text`. The error is one plain sentence without a position.
-pub fn interpolate(text: &str, values: &BTreeMap<String, String>) -> Result<String, String> {
+pub fn interpolate(text: &str, values: &dyn Lookup) -> Result<String, String> {
     expand(text, values, 0)
 }
 
-fn expand(text: &str, values: &BTreeMap<String, String>, depth: usize) -> Result<String, String> {
+fn reference(name: &str, values: &dyn Lookup) -> String {
+    values.value(name).unwrap_or_else(|| {
+        values.blank(name);
+        String::new()
+    })
+}
+
+fn expand(text: &str, values: &dyn Lookup, depth: usize) -> Result<String, String> {
     if depth > NESTING_MAX {
         return Err(format!(
             "references are nested more than {NESTING_MAX} deep"
@@ -42,7 +104,7 @@ fn expand(text: &str, values: &BTreeMap<String, String>, depth: usize) -> Result
                     rest.chars().take(12).collect::<String>()
                 ));
             }
-            out.push_str(values.get(name).map_or("", String::as_str));
+            out.push_str(&reference(name, values));
             rest = &rest[name.len()..];
         }
     }
@@ -71,16 +133,16 @@ fn name_at(text: &str) -> &str {
     &text[..end]
 }
 
-fn braced(inner: &str, values: &BTreeMap<String, String>, depth: usize) -> Result<String, String> {
+fn braced(inner: &str, values: &dyn Lookup, depth: usize) -> Result<String, String> {
     let name = name_at(inner);
     let modifier = &inner[name.len()..];
     if name.is_empty() {
         return Err(format!("`${{{inner}}}` does not begin with a name"));
     }
-    let value = values.get(name);
     if modifier.is_empty() {
-        return Ok(value.cloned().unwrap_or_default());
+        return Ok(reference(name, values));
     }
+    let value = values.value(name);
     let (empty_counts_as_unset, modifier) = match modifier.strip_prefix(':') {
         Some(rest) => (true, rest),
         None => (false, modifier),
@@ -91,7 +153,7 @@ fn braced(inner: &str, values: &BTreeMap<String, String>, depth: usize) -> Resul
     };
     let alternative = &modifier[kind.len_utf8()..];
     match (kind, present) {
-        ('-' | '?', Some(value)) => Ok(value.clone()),
+        ('-' | '?', Some(value)) => Ok(value),
         ('-', None) | ('+', Some(_)) => expand(alternative, values, depth + 1),
         ('+', None) => Ok(String::new()),
         ('?', None) => {
@@ -146,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said() {
-        let values = BTreeMap::new();
+        let values = BTreeMap::<String, String>::new();
         for (text, part) in [
             ("${NONE:?set it in the env file}", "set it in the env file"),
             ("${NONE?}", "it is required"),
@@ -159,5 +221,15 @@ mod tests {
             let error = interpolate(text, &values).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn variables_remember_how_they_were_used() {
+        let variables = Variables::new(BTreeMap::from([("SET".to_owned(), "v".to_owned())]));
+        interpolate("${SET} $NONE ${OTHER:-x}", &variables).unwrap();
+        assert!(variables.was_asked_for("SET") && variables.was_asked_for("OTHER"));
+        assert!(!variables.was_asked_for("ELSE"));
+        assert_eq!(variables.take_blank(), BTreeSet::from(["NONE".to_owned()]));
+        assert!(variables.take_blank().is_empty());
     }
 }

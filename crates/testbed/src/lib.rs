@@ -28,6 +28,7 @@ pub mod env_file;
 pub mod error;
 pub mod home;
 pub mod interpolation;
+pub mod logs;
 pub mod process;
 mod source;
 pub mod spawn;

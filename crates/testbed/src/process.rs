@@ -1,6 +1,13 @@
 //! The identity of a process: a pid alone is reused, a pid with its start time and boot id is not.
 
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
+
+/// Clock ticks in a second, as Linux tells them to programs on every machine it runs on today.
+pub const TICKS_PER_SECOND: f64 = 100.0;
+/// How often a tree of processes is gone through for those that were made meanwhile, at most.
+const TREE_PASSES_MAX: usize = 10;
 
 /// Who a process is, beyond its pid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,8 +58,6 @@ impl ProcessIdentity {
     /// Sends SIGKILL to the process and its process group, if it is still this very process.
     /// Returns whether a signal was sent.
     pub fn kill_group(&self) -> bool {
-        use nix::sys::signal::{Signal, kill, killpg};
-        use nix::unistd::Pid;
         if !self.is_alive() {
             return false;
         }
@@ -89,6 +94,41 @@ pub fn descendants(pid: i32) -> Vec<i32> {
     found
 }
 
+/// Sends a signal to a process and all its descendants, and returns those it was sent to. One that
+/// has left its parent (a daemon) is no descendant. `pid` must be a child of this process that it
+/// has not waited for, so that the number cannot be somebody else's.
+///
+/// SIGSTOP reaches parents before their children and is repeated until there is nobody new, so that
+/// a process that is just being made does not get away.
+pub fn signal_tree(pid: i32, signal: Signal) -> Vec<ProcessIdentity> {
+    let mut reached: Vec<ProcessIdentity> = Vec::new();
+    for _ in 0..TREE_PASSES_MAX {
+        let tree = std::iter::once(pid).chain(descendants(pid));
+        let new: Vec<ProcessIdentity> = tree
+            .filter_map(ProcessIdentity::of)
+            .filter(|process| !reached.contains(process))
+            .collect();
+        for process in &new {
+            let _ = kill(Pid::from_raw(process.pid), signal);
+        }
+        let was_last = new.is_empty() || signal != Signal::SIGSTOP;
+        reached.extend(new);
+        if was_last {
+            break;
+        }
+    }
+    reached
+}
+
+/// Processor time in clock ticks ([`TICKS_PER_SECOND`]) that a process, its descendants and those
+/// of them that have ended have used so far.
+pub fn cpu_ticks(pid: i32) -> u64 {
+    std::iter::once(pid)
+        .chain(descendants(pid))
+        .filter_map(|pid| Some(Stat::read(pid)?.cpu_ticks))
+        .sum()
+}
+
 /// Resident memory in bytes of a process and all its descendants. Shared pages are counted once
 /// per process (so PostgreSQL's backends look a little larger than they are).
 pub fn resident_bytes(pid: i32) -> u64 {
@@ -104,9 +144,11 @@ pub fn resident_bytes(pid: i32) -> u64 {
         * PAGE_BYTES
 }
 
-/// The two fields of `/proc/PID/stat` that matter here.
+/// The fields of `/proc/PID/stat` that matter here.
 struct Stat {
     state: char,
+    /// Its own time and that of the children it has waited for, in user and kernel mode.
+    cpu_ticks: u64,
     start_ticks: u64,
 }
 
@@ -115,10 +157,14 @@ impl Stat {
         let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The command name is in parentheses and may hold anything, parentheses included.
         let after_name = &text[text.rfind(')')? + 1..];
-        let mut fields = after_name.split_whitespace();
-        let state = fields.next()?.chars().next()?;
-        let start_ticks = fields.nth(18)?.parse().ok()?;
-        Some(Stat { state, start_ticks })
+        // The first of these is the third of the manual page.
+        let fields: Vec<&str> = after_name.split_whitespace().collect();
+        let number = |n: usize| fields.get(n - 3)?.parse::<u64>().ok();
+        Some(Stat {
+            state: fields.first()?.chars().next()?,
+            cpu_ticks: number(14)? + number(15)? + number(16)? + number(17)?,
+            start_ticks: number(22)?,
+        })
     }
 
     fn is_dead(&self) -> bool {
@@ -158,5 +204,39 @@ mod tests {
         let identity = ProcessIdentity::of(child.id() as i32);
         child.wait().unwrap();
         assert!(identity.is_none_or(|identity| !identity.is_alive()));
+    }
+
+    #[test]
+    fn a_signal_reaches_children_and_grandchildren() {
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "setsid sh -c 'sleep 1000 & wait' & wait"])
+            .spawn()
+            .unwrap();
+        let pid = child.id() as i32;
+        while descendants(pid).len() < 2 {
+            std::thread::yield_now();
+        }
+        let stopped = signal_tree(pid, Signal::SIGSTOP);
+        assert_eq!(stopped.len(), 3, "{stopped:?}");
+        for process in &stopped {
+            while !process.is_stopped() {
+                assert!(process.is_alive());
+                std::thread::yield_now();
+            }
+        }
+        assert_eq!(signal_tree(pid, Signal::SIGKILL).len(), 3);
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn processor_time_counts_children_that_have_ended() {
+        let before = cpu_ticks(std::process::id() as i32);
+        let count = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done";
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", count])
+            .spawn()
+            .unwrap();
+        child.wait().unwrap();
+        assert!(cpu_ticks(std::process::id() as i32) > before);
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! The kernel kills the child when the *thread* that started it ends (`PR_SET_PDEATHSIG`), so
 //! [`command`] must be spawned from a thread that lives as long as the supervisor; the supervisor's
-//! runtime is single-threaded and sits on the main thread for that reason. The signal is set after
+//! runtime sits on the main thread for that reason. The signal is set after
 //! the change of user (which clears it), and a parent that has died in between is noticed.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::io::PipeWriter;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -92,8 +92,9 @@ impl RunAs {
 
 /// The command for `launch`: own process group, no inherited environment but this supervisor's
 /// [`MARK`], killed with this process.
-/// Output is appended to `log`, or discarded.
-pub fn command(launch: &Launch, log: Option<&Path>) -> std::io::Result<Command> {
+/// Standard output and standard error both go to `output`, or are discarded. The command holds that
+/// end of the pipe until it is dropped.
+pub fn command(launch: &Launch, output: Option<PipeWriter>) -> std::io::Result<Command> {
     let mut command = Command::new(&launch.program);
     command
         .args(&launch.arguments)
@@ -103,10 +104,9 @@ pub fn command(launch: &Launch, log: Option<&Path>) -> std::io::Result<Command> 
         .current_dir(&launch.folder)
         .stdin(Stdio::null())
         .process_group(0);
-    match log {
-        Some(path) => {
-            let file = OpenOptions::new().create(true).append(true).open(path)?;
-            command.stdout(file.try_clone()?).stderr(file);
+    match output {
+        Some(pipe) => {
+            command.stdout(pipe.try_clone()?).stderr(pipe);
         }
         None => {
             command.stdout(Stdio::null()).stderr(Stdio::null());

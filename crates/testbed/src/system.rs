@@ -1,7 +1,8 @@
 //! A system with addresses: every replica of every service becomes an [`Instance`].
 //!
-//! Service names are replaced by addresses in environment values and commands, so that neither the
-//! machine's resolver nor `/etc/hosts` is touched. What was replaced is kept in
+//! Service names are replaced by addresses in environment values, commands and health checks, so
+//! that neither the machine's resolver nor `/etc/hosts` is touched; a process that is no server of a
+//! driver is told the local paths of what is mounted into it. What was replaced is kept in
 //! [`Instance::substitutions`] and shown to whoever asks.
 
 use std::collections::BTreeMap;
@@ -10,7 +11,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::compose::{Compose, Condition, Dependency, DriverKind, Healthcheck, RestartPolicy};
+use crate::compose::{
+    Compose, Condition, Dependency, DriverKind, Healthcheck, Mount, Mounts, RestartPolicy, Service,
+};
+use crate::home::Home;
 
 /// A system whose every instance has an address.
 #[derive(Clone, Debug)]
@@ -32,6 +36,8 @@ pub struct Instance {
     pub service: String,
     /// What runs it.
     pub driver: DriverKind,
+    /// Its image.
+    pub image: Option<String>,
     /// Its own address.
     pub address: Ipv4Addr,
     /// The command, names replaced.
@@ -48,8 +54,12 @@ pub struct Instance {
     pub restart: RestartPolicy,
     /// Ports it listens on, as far as the Compose file tells.
     pub ports: Vec<u16>,
-    /// Time between SIGTERM and SIGKILL.
+    /// Time between the stop signal and SIGKILL.
     pub stop_grace_period: Duration,
+    /// The number of the signal that asks it to end.
+    pub stop_signal: i32,
+    /// What is mounted into it; the local paths are [`Mount::local`]'s.
+    pub volumes: Vec<Mount>,
     /// Others wait for it to complete: it runs once and is done when it exits with 0.
     pub one_shot: bool,
 }
@@ -62,10 +72,10 @@ impl Instance {
     }
 }
 
-/// A service name in an environment value that was replaced by an address.
+/// A text in which service names were replaced by addresses, or mounted paths by local ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Substitution {
-    /// The environment variable, or `command`.
+    /// The environment variable, `command` or `healthcheck`.
     pub place: String,
     /// The value as written.
     pub written: String,
@@ -74,10 +84,12 @@ pub struct Substitution {
 }
 
 impl System {
-    /// Gives addresses to every replica. `address(n)` is the address of the n-th instance.
+    /// Gives addresses to every replica. `address(n)` is the address of the n-th instance; volumes
+    /// are in `home`.
     pub fn resolve(
         compose: &Compose,
         name: &str,
+        home: &Home,
         mut address: impl FnMut(usize) -> Result<Ipv4Addr, String>,
     ) -> Result<System, String> {
         let mut placed = Vec::new();
@@ -95,50 +107,51 @@ impl System {
                 placed.push((service, instance, address));
             }
         }
+        for service in &compose.services {
+            for alias in &service.aliases {
+                if let Some(address) = hosts.0.get(&service.name).copied() {
+                    hosts.0.entry(alias.clone()).or_insert(address);
+                }
+            }
+        }
         let instances = placed
             .into_iter()
-            .map(|(service, name, address)| {
-                let mut substitutions = Vec::new();
-                let mut replace = |place: &str, written: &str| {
-                    let effective = hosts.replace_in(place, written, Some(address));
-                    if effective != written {
-                        substitutions.push(Substitution {
-                            place: place.to_owned(),
-                            written: without_secrets(written),
-                            effective: without_secrets(&effective),
-                        });
-                    }
-                    effective
+            .map(|(service, instance, address)| {
+                let mounts = Mounts::of(&service.volumes, home, name, &instance);
+                let mut replacing = Replacing {
+                    hosts: &hosts,
+                    own: address,
+                    // A server's driver finds its data folder by itself.
+                    mounts: (service.driver == DriverKind::Process).then_some(mounts),
+                    substitutions: Vec::new(),
                 };
                 let environment = service
                     .environment
                     .iter()
-                    .map(|(key, value)| (key.clone(), replace(key, value)))
+                    .map(|(key, value)| (key.clone(), replacing.text(key, value)))
                     .collect();
-                let command = service
-                    .command
-                    .iter()
-                    .map(|word| replace("command", word))
-                    .collect();
+                let command = replacing.words("command", &service.command);
+                let healthcheck = service.healthcheck.as_ref().map(|check| Healthcheck {
+                    test: replacing.words("healthcheck", &check.test),
+                    ..check.clone()
+                });
                 Instance {
-                    name,
+                    name: instance,
                     service: service.name.clone(),
                     driver: service.driver,
+                    image: service.image.clone(),
                     address,
                     command,
                     environment,
-                    substitutions,
+                    substitutions: replacing.substitutions,
                     depends_on: service.depends_on.clone(),
-                    healthcheck: service.healthcheck.clone(),
+                    healthcheck,
                     restart: service.restart,
                     ports: service.ports.clone(),
                     stop_grace_period: service.stop_grace_period,
-                    one_shot: compose.services.iter().any(|other| {
-                        other.depends_on.iter().any(|d| {
-                            d.service == service.name
-                                && d.condition == Condition::CompletedSuccessfully
-                        })
-                    }),
+                    stop_signal: service.stop_signal,
+                    volumes: service.volumes.clone(),
+                    one_shot: is_one_shot(service, compose),
                 }
             })
             .collect();
@@ -155,6 +168,47 @@ impl System {
     }
 }
 
+/// Whether another service waits for this one to complete.
+fn is_one_shot(service: &Service, compose: &Compose) -> bool {
+    let waits_for_it = |dependency: &Dependency| {
+        dependency.service == service.name
+            && dependency.condition == Condition::CompletedSuccessfully
+    };
+    compose
+        .services
+        .iter()
+        .any(|other| other.depends_on.iter().any(waits_for_it))
+}
+
+/// The replacing of names and paths in what one instance is told, and the record of it.
+struct Replacing<'a> {
+    hosts: &'a Hosts,
+    own: Ipv4Addr,
+    mounts: Option<Mounts>,
+    substitutions: Vec<Substitution>,
+}
+
+impl Replacing<'_> {
+    fn text(&mut self, place: &str, written: &str) -> String {
+        let mut effective = self.hosts.replace_in(place, written, Some(self.own));
+        if let Some(mounts) = &self.mounts {
+            effective = mounts.replace_in(&effective);
+        }
+        if effective != written {
+            self.substitutions.push(Substitution {
+                place: place.to_owned(),
+                written: without_secrets(written),
+                effective: without_secrets(&effective),
+            });
+        }
+        effective
+    }
+
+    fn words(&mut self, place: &str, written: &[String]) -> Vec<String> {
+        written.iter().map(|word| self.text(place, word)).collect()
+    }
+}
+
 /// Where the names of services and instances lead.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hosts(pub BTreeMap<String, Ipv4Addr>);
@@ -163,33 +217,46 @@ impl Hosts {
     /// Replaces service names that stand where a host stands: before a port (`postgres:5432`),
     /// after `//` or `@`, or as the whole value of a variable whose name ends in `HOST` or
     /// `HOSTNAME`. `0.0.0.0` becomes `own`, the address of the process itself. Anything else, a
-    /// user called `postgres` for instance, stays as it is.
+    /// user called `postgres` for instance, stays as it is. With an `own` address, `localhost` and
+    /// `127.0.0.1` are replaced by it as names are: a container's own is what they mean there.
     pub fn replace_in(&self, place: &str, value: &str, own: Option<Ipv4Addr>) -> String {
-        let lookup = |token: &str| match (token, own) {
-            ("0.0.0.0", Some(own)) => Some(own),
-            _ => self.0.get(token).copied(),
-        };
-        if (place.ends_with("HOST") || place.ends_with("HOSTNAME"))
-            && let Some(address) = lookup(value)
-        {
-            return address.to_string();
-        }
-        let mut out = String::with_capacity(value.len());
-        let mut rest = value;
-        while !rest.is_empty() {
-            let start = rest.find(is_host_char).unwrap_or(rest.len());
-            out.push_str(&rest[..start]);
-            rest = &rest[start..];
-            let end = rest.find(|c| !is_host_char(c)).unwrap_or(rest.len());
-            let (token, after) = rest.split_at(end);
-            match lookup(token) {
-                Some(address) if stands_as_host(&out, after) => out.push_str(&address.to_string()),
-                _ => out.push_str(token),
-            }
-            rest = after;
-        }
-        out
+        replace_hosts(place, value, &|token| match (token, own) {
+            ("0.0.0.0" | "127.0.0.1" | "localhost", Some(own)) => Some(own.to_string()),
+            _ => self.0.get(token).map(Ipv4Addr::to_string),
+        })
     }
+}
+
+/// Replaces what stands where a host stands, as [`Hosts::replace_in`] does, by what `lookup` says
+/// it leads to: a host, or `host:port`, which takes the place of a port that follows, too.
+pub fn replace_hosts(place: &str, value: &str, lookup: &dyn Fn(&str) -> Option<String>) -> String {
+    if (place.ends_with("HOST") || place.ends_with("HOSTNAME"))
+        && let Some(address) = lookup(value)
+    {
+        return address;
+    }
+    let mut out = String::with_capacity(value.len());
+    let mut rest = value;
+    while !rest.is_empty() {
+        let start = rest.find(is_host_char).unwrap_or(rest.len());
+        out.push_str(&rest[..start]);
+        rest = &rest[start..];
+        let end = rest.find(|c| !is_host_char(c)).unwrap_or(rest.len());
+        let (token, mut after) = rest.split_at(end);
+        match lookup(token) {
+            Some(address) if stands_as_host(&out, after) => {
+                if address.contains(':')
+                    && let Some(port) = after.strip_prefix(':')
+                {
+                    after = port.trim_start_matches(|c: char| c.is_ascii_digit());
+                }
+                out.push_str(&address);
+            }
+            _ => out.push_str(token),
+        }
+        rest = after;
+    }
+    out
 }
 
 /// The same text without what may be secret in the URLs it holds: the password of the user
@@ -284,6 +351,13 @@ mod tests {
             ("X", "my-kafka:9092", "my-kafka:9092"),
             ("X", "kafka-1.internal:9092", "kafka-1.internal:9092"),
             ("LISTEN", "0.0.0.0:8000", "127.16.1.20:8000"),
+            (
+                "X",
+                "http://localhost:8000/health",
+                "http://127.16.1.20:8000/health",
+            ),
+            ("X", "127.0.0.1:8000", "127.16.1.20:8000"),
+            ("X", "localhost", "localhost"),
             ("X", "", ""),
         ] {
             assert_eq!(

@@ -1,17 +1,21 @@
 //! The front door: bring a system up, find the ones that are up.
 
-use std::io::Read;
+mod arrival;
+
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::compose;
-use crate::control::{
-    DOWN_TIMEOUT, EXIT_TIMEOUT, InstanceState, SystemClient, SystemPhase, SystemStatus,
-};
-use crate::drivers::Machine;
+use crate::control::{EXIT_TIMEOUT, STOP_MARGIN, SystemClient, SystemPhase, SystemStatus};
 use crate::error::TestbedError;
 use crate::home::{Home, SystemFolder};
+use crate::supervisor::Claim;
+use arrival::Arrival;
+
 pub use crate::source::{ReadSystem, SystemSource};
 
 /// The longest wait for a system to become ready; three brokers on two cores need 10–25 s.
@@ -30,6 +34,15 @@ pub struct BringUp {
     pub owned: bool,
 }
 
+/// How long [`Testbed::up_unless`] waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Until the system is ready, at most so long.
+    UntilReady(Duration),
+    /// Until its supervisor is at work.
+    UntilSupervised,
+}
+
 /// A system that is up.
 #[derive(Debug)]
 pub struct UpSystem {
@@ -46,10 +59,35 @@ pub struct UpSystem {
     owner: Option<Owner>,
 }
 
-/// The supervisor of an owned system; while this lives, its standard input stays open.
+/// A supervisor that this process has started. That of an owned system lives as long as its standard
+/// input is open.
 #[derive(Debug)]
 struct Owner {
     child: Child,
+}
+
+impl Owner {
+    /// Takes the system down and waits for the supervisor to end: it is asked, and killed when it
+    /// does not listen. Whatever way it ends, its processes end with it.
+    async fn end(mut self, client: &SystemClient) -> Result<(), TestbedError> {
+        let result = client.down().await;
+        drop(self.child.stdin.take());
+        if result.is_err() {
+            let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM);
+        }
+        let deadline = Instant::now() + EXIT_TIMEOUT;
+        let mut killed = false;
+        while let Ok(None) = self.child.try_wait() {
+            if Instant::now() > deadline + EXIT_TIMEOUT {
+                break;
+            }
+            if Instant::now() > deadline && !std::mem::replace(&mut killed, true) {
+                let _ = self.child.kill();
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        result
+    }
 }
 
 impl UpSystem {
@@ -60,23 +98,10 @@ impl UpSystem {
 
     /// Takes an owned system down and waits for the supervisor to end; leaves any other as it is.
     pub async fn release(mut self) -> Result<(), TestbedError> {
-        let Some(mut owner) = self.owner.take() else {
-            return Ok(());
-        };
-        let result = self.client.down().await;
-        drop(owner.child.stdin.take());
-        let deadline = Instant::now() + EXIT_TIMEOUT;
-        let mut killed = false;
-        while let Ok(None) = owner.child.try_wait() {
-            if Instant::now() > deadline + EXIT_TIMEOUT {
-                break;
-            }
-            if Instant::now() > deadline && !std::mem::replace(&mut killed, true) {
-                let _ = owner.child.kill();
-            }
-            tokio::time::sleep(POLL_INTERVAL).await;
+        match self.owner.take() {
+            Some(owner) => owner.end(&self.client).await,
+            None => Ok(()),
         }
-        result
     }
 }
 
@@ -132,9 +157,12 @@ impl Testbed {
             None => true,
             Some(argument) => {
                 status.name == argument
-                    || std::fs::canonicalize(argument).is_ok_and(|path| {
-                        path == status.compose || Some(path.as_path()) == status.compose.parent()
-                    })
+                    // A file that is gone since can still be named.
+                    || std::fs::canonicalize(argument)
+                        .or_else(|_| std::path::absolute(argument))
+                        .is_ok_and(|path| {
+                            path == status.compose || Some(path.as_path()) == status.compose.parent()
+                        })
             }
         };
         let found: Vec<&SystemStatus> = running.iter().filter(matches).collect();
@@ -150,12 +178,38 @@ impl Testbed {
         }
     }
 
-    /// Brings a system up and waits until it is ready. A system that is up already, from the same
-    /// file and variant, is left as it is. `progress` is called with every new status.
+    /// Removes the named volumes of a system that is down, and returns their names.
+    pub fn remove_volumes(&self, system: &str) -> Result<Vec<String>, TestbedError> {
+        let claim = Claim::of(&self.home.system(system), system)?;
+        claim.end_leftovers();
+        claim.remove_volumes(&self.home, system)
+    }
+
+    /// Brings a system up and waits until it is ready, at most [`READY_TIMEOUT`]. A system that is
+    /// up already, from the same files with the same outcome, is left as it is. `progress` is called
+    /// with every new status.
     pub async fn up(
         &self,
         bring_up: BringUp,
+        progress: impl FnMut(&SystemStatus),
+    ) -> Result<UpSystem, TestbedError> {
+        self.up_unless(
+            bring_up,
+            Patience::UntilReady(READY_TIMEOUT),
+            progress,
+            std::future::pending(),
+        )
+        .await
+    }
+
+    /// The same, with another patience, and unless `interrupt` comes first: then what was started is
+    /// taken down again, as it is when the system does not become ready.
+    pub async fn up_unless(
+        &self,
+        bring_up: BringUp,
+        patience: Patience,
         mut progress: impl FnMut(&SystemStatus),
+        interrupt: impl Future<Output = ()>,
     ) -> Result<UpSystem, TestbedError> {
         let started = Instant::now();
         let read = bring_up.source.read()?;
@@ -164,69 +218,65 @@ impl Testbed {
             .as_deref()
             .map_or(read.compose.name.clone(), compose::system_name);
         let client = self.client(&name);
-        let running = self.settled(&client).await;
-        let (owner, was_up) = match running {
-            Some(status) => {
-                check_same(&status, &bring_up.source)?;
-                (None, true)
-            }
-            None => {
-                let lacks = Machine::survey().lacks(&read.compose);
-                if !lacks.is_empty() {
-                    return Err(TestbedError::Machine(lacks));
-                }
-                (Some(self.start_supervisor(&bring_up, &name)?), false)
-            }
-        };
-        let mut up = Waiting {
+        let mut arrival = Arrival {
+            testbed: self,
             client: &client,
-            owner,
+            bring_up: &bring_up,
+            owner: None,
         };
-        let status = match up.until_ready(&mut progress).await {
-            Ok(status) => status,
+        let arrived = tokio::select! {
+            arrived = arrival.arrive(&read, patience, &mut progress) => arrived,
+            () = interrupt => Err(TestbedError::Interrupted { system: name }),
+        };
+        let owner = arrival.owner.take();
+        match arrived {
+            Ok(status) => Ok(UpSystem {
+                was_up: owner.is_none(),
+                client: client.clone(),
+                status,
+                took: started.elapsed(),
+                warnings: read.warnings,
+                owner: owner.filter(|_| bring_up.owned),
+            }),
             Err(error) => {
-                if up.owner.is_some() {
-                    let _ = client.down().await;
+                if let Some(owner) = owner {
+                    // Why it did not become ready matters more than why it did not end well.
+                    let _ = owner.end(&client).await;
                 }
-                return Err(error);
+                Err(error)
             }
-        };
-        let owner = up.owner.take().filter(|_| bring_up.owned);
-        Ok(UpSystem {
-            client: client.clone(),
-            status,
-            was_up,
-            took: started.elapsed(),
-            warnings: read.warnings,
-            owner,
-        })
+        }
     }
 
     /// The system's status, after waiting for one that is on its way down: its run is gone, and it
     /// is not what anybody asks for.
     async fn settled(&self, client: &SystemClient) -> Option<SystemStatus> {
-        let deadline = Instant::now() + DOWN_TIMEOUT;
-        loop {
-            let status = client.status().await.ok()?;
-            if status.phase != SystemPhase::Stopping {
-                return Some(status);
-            }
+        let first = client.status().await.ok()?;
+        let deadline = Instant::now() + first.stop_bound() + STOP_MARGIN;
+        let mut status = first;
+        while status.phase == SystemPhase::Stopping {
             while status.supervisor.is_alive() && Instant::now() < deadline {
                 tokio::time::sleep(POLL_INTERVAL).await;
             }
             if Instant::now() >= deadline {
                 return Some(status);
             }
+            status = client.status().await.ok()?;
         }
+        Some(status)
     }
 
     fn start_supervisor(&self, bring_up: &BringUp, name: &str) -> Result<Owner, TestbedError> {
         let folder: SystemFolder = self.home.system(name);
-        let logs = folder.root().join("logs");
+        let logs = folder.logs();
         std::fs::create_dir_all(&logs)
             .map_err(TestbedError::io(format!("make {}", logs.display())))?;
         let log_path = folder.supervisor_log();
-        let log = std::fs::File::create(&log_path)
+        // Appended to, since another supervisor may be at work already; whoever is first empties it.
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&log_path)
             .map_err(TestbedError::io(format!("write {}", log_path.display())))?;
         let program =
             std::env::current_exe().map_err(TestbedError::io("find the shaketable program"))?;
@@ -239,6 +289,15 @@ impl Testbed {
             .arg(name)
             .arg("--compose")
             .arg(&bring_up.source.compose);
+        for file in &bring_up.source.overrides {
+            command.arg("--override").arg(file);
+        }
+        for profile in &bring_up.source.profiles {
+            command.arg("--profile").arg(profile);
+        }
+        for (service, replicas) in &bring_up.source.scale {
+            command.arg("--scale").arg(format!("{service}={replicas}"));
+        }
         if let Some(file) = &bring_up.source.env_file {
             command.arg("--env-file").arg(file);
         }
@@ -265,125 +324,4 @@ impl Testbed {
             .map_err(TestbedError::io("start the supervisor"))?;
         Ok(Owner { child })
     }
-}
-
-fn check_same(status: &SystemStatus, source: &SystemSource) -> Result<(), TestbedError> {
-    let other = |what: String| {
-        Err(TestbedError::Conflict(format!(
-            "system `{0}` is already up {what}; `shaketable down {0}` first, or give this one another name with --name",
-            status.name
-        )))
-    };
-    if status.owned {
-        return other("and belongs to a run".to_owned());
-    }
-    if status.compose != source.compose {
-        return other(format!("from {}", status.compose.display()));
-    }
-    if source.variant_label().is_some() && status.variant != source.variant_label() {
-        let variant = status.variant.as_deref().unwrap_or("(none)");
-        return other(format!("as variant {variant}"));
-    }
-    Ok(())
-}
-
-/// A system on its way to being ready.
-struct Waiting<'a> {
-    client: &'a SystemClient,
-    owner: Option<Owner>,
-}
-
-impl Waiting<'_> {
-    async fn until_ready(
-        &mut self,
-        progress: &mut impl FnMut(&SystemStatus),
-    ) -> Result<SystemStatus, TestbedError> {
-        let system = self.client.name().to_owned();
-        let not_ready = |reason: String| TestbedError::NotReady {
-            system: system.clone(),
-            reason,
-        };
-        let deadline = Instant::now() + READY_TIMEOUT;
-        let mut last: Option<SystemStatus> = None;
-        loop {
-            match self.client.status().await {
-                Ok(status) => {
-                    if self
-                        .owner
-                        .as_ref()
-                        .is_some_and(|owner| owner.child.id() as i32 != status.supervisor.pid)
-                    {
-                        self.owner = None;
-                        return Err(TestbedError::Conflict(format!(
-                            "system `{system}` is being brought up by another command at this moment; wait for it, or give this one another name with --name"
-                        )));
-                    }
-                    if last.as_ref().map(without_memory) != Some(without_memory(&status)) {
-                        progress(&status);
-                    }
-                    match &status.phase {
-                        SystemPhase::Ready => return Ok(status),
-                        SystemPhase::Failed { reason } => return Err(not_ready(reason.clone())),
-                        SystemPhase::Stopping => {
-                            return Err(not_ready("it is being taken down".to_owned()));
-                        }
-                        SystemPhase::Starting => {}
-                    }
-                    last = Some(status);
-                }
-                Err(error) => {
-                    if let Some(owner) = &mut self.owner
-                        && let Ok(Some(exit)) = owner.child.try_wait()
-                    {
-                        return Err(not_ready(format!(
-                            "its supervisor ended ({exit}): {}",
-                            self.supervisor_log()
-                        )));
-                    }
-                    if last.is_some() {
-                        return Err(error);
-                    }
-                }
-            }
-            if Instant::now() > deadline {
-                let who: Vec<String> = last
-                    .iter()
-                    .flat_map(|status| &status.instances)
-                    .filter(|instance| {
-                        instance.healthy != Some(true) && instance.state != InstanceState::Completed
-                    })
-                    .map(|instance| {
-                        format!(
-                            "{} ({:?}, {})",
-                            instance.name,
-                            instance.state,
-                            instance.last_exit.as_deref().unwrap_or("not healthy yet")
-                        )
-                    })
-                    .collect();
-                return Err(not_ready(format!(
-                    "not within {} s; still missing: {}",
-                    READY_TIMEOUT.as_secs(),
-                    who.join(", ")
-                )));
-            }
-            tokio::time::sleep(POLL_INTERVAL).await;
-        }
-    }
-
-    fn supervisor_log(&self) -> String {
-        let mut text = String::new();
-        let _ = std::fs::File::open(self.client.folder().supervisor_log())
-            .and_then(|mut file| file.read_to_string(&mut text));
-        text.trim().to_owned()
-    }
-}
-
-fn without_memory(status: &SystemStatus) -> SystemStatus {
-    let mut status = status.clone();
-    status
-        .instances
-        .iter_mut()
-        .for_each(|instance| instance.resident_bytes = 0);
-    status
 }

@@ -5,26 +5,38 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use shaketable_document::{Diagnostics, Severity, Source};
+use shaketable_document::{Severity, Source};
 use shaketable_testbed::SystemSource;
 use shaketable_testbed::compose::{
-    Compose, Condition, Dependency, DriverKind, RestartPolicy, Service, parse,
+    self, Compose, Condition, Context, Dependency, DriverKind, Findings, Mount, MountSource,
+    RestartPolicy, Service,
 };
+use shaketable_testbed::interpolation::Variables;
 
-fn read(text: &str) -> Result<(Compose, Diagnostics), Vec<(usize, String)>> {
+fn read(text: &str) -> Result<(Compose, Findings), Vec<(usize, String)>> {
+    read_with(text, &[])
+}
+
+fn read_with(text: &str, profiles: &[&str]) -> Result<(Compose, Findings), Vec<(usize, String)>> {
     let values = BTreeMap::from([("SET".to_owned(), "value".to_owned())]);
-    let source = Source::new("compose.yaml", text);
-    parse(&source, "Folder", &values).map_err(|diagnostics| lines(&diagnostics, &source))
+    let variables = Variables::new(values);
+    let profiles: Vec<String> = profiles.iter().map(|name| (*name).to_owned()).collect();
+    let context = Context {
+        folder: Path::new("/nowhere/Folder"),
+        variables: &variables,
+        profiles: &profiles,
+    };
+    compose::read(vec![Source::new("compose.yaml", text)], &context).map_err(|found| lines(&found))
 }
 
 /// Line and message of every error.
-fn lines(diagnostics: &Diagnostics, source: &Source) -> Vec<(usize, String)> {
-    diagnostics
+fn lines(findings: &Findings) -> Vec<(usize, String)> {
+    findings
         .iter()
         .filter(|one| one.severity == Severity::Error)
         .map(|one| {
-            let line = one.span.map_or(0, |span| source.line_column(span).0);
-            (line, one.message.clone())
+            let line = one.place.map_or(0, |(_, line, _)| line);
+            (line, one.message.to_owned())
         })
         .collect()
 }
@@ -94,6 +106,7 @@ services:
     let dependency = |service: &str, condition| Dependency {
         service: service.to_owned(),
         condition,
+        required: true,
     };
     assert_eq!(
         web.depends_on,
@@ -120,7 +133,6 @@ fn every_restart_policy_is_known() {
     for (written, policy) in [
         ("no", RestartPolicy::No),
         ("\"no\"", RestartPolicy::No),
-        ("false", RestartPolicy::No),
         ("always", RestartPolicy::Always),
         ("unless-stopped", RestartPolicy::Always),
         ("on-failure", RestartPolicy::OnFailure(None)),
@@ -147,6 +159,7 @@ fn every_form_of_a_health_check_is_known() {
         ("test: [NONE]", None),
         ("disable: true", None),
         ("test: [CMD, probe], disable: true", None),
+        ("test: [CMD, probe], disable: \"${NONE:-true}\"", None),
     ] {
         let found = service(&format!("command: x\nhealthcheck: {{ {written} }}")).healthcheck;
         assert_eq!(found.map(|check| check.test), test, "{written}");
@@ -189,8 +202,8 @@ fn environment_may_be_a_list_and_passes_names_through() {
 #[test]
 fn ports_may_be_written_in_the_long_form() {
     assert_eq!(
-        service("command: x\nports: [{ target: 80, published: 8080 }]").ports,
-        [80]
+        service("command: x\nports: [{ target: 80, published: 8080, host_ip: 127.0.0.1 }, \"90-92:7000-7002\"]\nexpose: [80, \"7000\"]").ports,
+        [80, 7000, 7001, 7002]
     );
 }
 
@@ -201,6 +214,7 @@ fn depends_on_may_be_a_list() {
     let expected = Dependency {
         service: "a".to_owned(),
         condition: Condition::Started,
+        required: true,
     };
     assert_eq!(compose.services[1].depends_on, [expected]);
 }
@@ -237,7 +251,134 @@ fn our_own_key_chooses_the_driver() {
 }
 
 #[test]
-fn keys_without_a_meaning_are_named_once() {
+fn the_driver_is_inferred_from_the_image() {
+    for (image, driver) in [
+        ("apache/kafka:4.2.0", DriverKind::Kafka),
+        ("docker.io/library/postgres:16", DriverKind::Postgres),
+        ("redis:7-alpine", DriverKind::Redis),
+        ("prom/prometheus", DriverKind::Prometheus),
+    ] {
+        assert_eq!(service(&format!("image: {image}")).driver, driver);
+    }
+    let redis = service("image: redis\nentrypoint: [redis-server]\ncommand: --appendonly yes");
+    assert_eq!(redis.command, ["redis-server", "--appendonly", "yes"]);
+    let other = service("x-shaketable: { driver: kafka }\nimage: bitnami/kafka");
+    assert_eq!(other.driver, DriverKind::Kafka);
+}
+
+#[test]
+fn stop_signals_have_names_and_numbers() {
+    for (written, number) in [("SIGINT", 2), ("int", 2), ("\"9\"", 9), ("SIGUSR1", 10)] {
+        let found = service(&format!("command: x\nstop_signal: {written}")).stop_signal;
+        assert_eq!(found, number, "{written}");
+    }
+    assert_eq!(service("command: x").stop_signal, 15);
+    assert_eq!(service("image: postgres").stop_signal, 2);
+    assert_eq!(
+        service("image: postgres\nstop_signal: TERM").stop_signal,
+        15
+    );
+}
+
+#[test]
+fn replicas_and_restarts_may_stand_in_deploy() {
+    let written = "command: x\nscale: 2\ndeploy: { replicas: 2, restart_policy: { condition: on-failure, max_attempts: 3 } }";
+    let found = service(written);
+    assert_eq!(found.replicas, 2);
+    assert_eq!(found.restart, RestartPolicy::OnFailure(Some(3)));
+    let both =
+        service("command: x\nrestart: always\ndeploy: { restart_policy: { condition: none } }");
+    assert_eq!(both.restart, RestartPolicy::Always);
+}
+
+#[test]
+fn mounts_are_named_bound_or_anonymous() {
+    let text = r#"
+volumes: { data: , more: { driver: local } }
+services:
+  a:
+    command: x
+    volumes:
+      - data:/data
+      - /tmp:/etc/app/:ro
+      - /scratch
+      - { type: volume, source: more, target: /more, read_only: true, volume: { nocopy: true } }
+      - { type: bind, source: /tmp, target: /data }
+"#;
+    let (compose, _) = read(text).unwrap();
+    let mount = |name, target: &str, read_only| Mount {
+        name,
+        target: target.to_owned(),
+        read_only,
+    };
+    let tmp = || MountSource::Bind(std::fs::canonicalize("/tmp").unwrap());
+    assert_eq!(
+        compose.services[0].volumes,
+        [
+            // The later mount at the same place wins.
+            mount(tmp(), "/data", false),
+            mount(tmp(), "/etc/app", true),
+            mount(MountSource::Anonymous, "/scratch", false),
+            mount(MountSource::Named("more".to_owned()), "/more", true),
+        ]
+    );
+}
+
+#[test]
+fn aliases_of_networks_are_names_of_the_service() {
+    let (compose, _) = read(
+        "networks: { n: }\nservices: { a: { command: x, networks: { n: { aliases: [db] }, m: } } }",
+    )
+    .unwrap();
+    assert_eq!(compose.services[0].aliases, ["db"]);
+}
+
+const PROFILES: &str = "
+services:
+  a: { command: x, depends_on: { extra: { condition: service_started, required: false } } }
+  extra: { command: x, profiles: [debug, more] }
+  foreign: { image: grafana/grafana, user: root, profiles: [docker] }
+";
+
+#[test]
+fn services_are_there_when_one_of_their_profiles_is_enabled() {
+    let names = |profiles: &[&str]| {
+        let (compose, findings) = read_with(PROFILES, profiles).unwrap();
+        let names: Vec<String> = compose.services.iter().map(|s| s.name.clone()).collect();
+        (names, compose.services[0].depends_on.len(), findings)
+    };
+    let (found, dependencies, findings) = names(&[]);
+    assert_eq!((found, dependencies), (vec!["a".to_owned()], 0));
+    assert!(findings.is_empty(), "{}", findings.render());
+    let (found, dependencies, _) = names(&["more"]);
+    assert_eq!(found, ["a", "extra"]);
+    assert_eq!(dependencies, 1);
+    let (_, _, findings) = names(&["mroe"]);
+    assert!(
+        findings
+            .render()
+            .contains("no service has the profile `mroe`")
+    );
+    let errors = read_with(PROFILES, &["*"]).unwrap_err();
+    assert_eq!(errors.len(), 2, "{errors:?}");
+}
+
+#[test]
+fn profiles_are_enabled_by_a_variable_too() {
+    let values = BTreeMap::from([("COMPOSE_PROFILES".to_owned(), "other, debug".to_owned())]);
+    let variables = Variables::new(values);
+    let context = Context {
+        folder: Path::new("/nowhere"),
+        variables: &variables,
+        profiles: &[],
+    };
+    let source = Source::new("compose.yaml", PROFILES);
+    let (compose, _) = compose::read(vec![source], &context).unwrap();
+    assert_eq!(compose.services.len(), 2);
+}
+
+#[test]
+fn keys_without_a_meaning_are_named_once_with_all_their_places() {
     let text = "version: '3'\nnetworks: { n: }\nservices:\n  a: { command: x, container_name: c, networks: [n] }\n  b: { command: x, container_name: d, tty: true, x-other: 1 }\n";
     let (_, warnings) = read(text).unwrap();
     let named: Vec<&str> = warnings
@@ -246,6 +387,31 @@ fn keys_without_a_meaning_are_named_once() {
         .collect();
     assert_eq!(named, ["version", "networks", "container_name", "tty"]);
     assert!(warnings.iter().all(|one| one.severity == Severity::Warning));
+    let help: Vec<Option<&str>> = warnings.iter().map(|one| one.help).collect();
+    let also = |line| {
+        Some(if line == 4 {
+            "also at compose.yaml:4"
+        } else {
+            "also at compose.yaml:5"
+        })
+    };
+    assert_eq!(help, [None, also(4), also(5), None]);
+}
+
+#[test]
+fn variables_that_are_not_set_are_named_once() {
+    let (_, warnings) = read(
+        "services:\n  a: { command: \"$NONE ${OTHER:-x}\" }\n  b: { command: \"y ${NONE}\" }\n",
+    )
+    .unwrap();
+    let found: Vec<_> = warnings.iter().map(|one| (one.message, one.help)).collect();
+    assert_eq!(
+        found,
+        [(
+            "the variable `NONE` is not set; nothing is put in its place",
+            Some("also at compose.yaml:3")
+        )]
+    );
 }
 
 /// One mistake each: the file, the line, and words of the message.
@@ -255,9 +421,129 @@ const MISTAKES: &[(&str, usize, &str)] = &[
     ("services: {}\n", 1, "nothing to run"),
     ("services: [a]\n", 1, "a map of services"),
     (
-        "volumes: { v: }\nservices: { a: { command: x } }\n",
+        "secrets: { v: { file: x } }\nservices: { a: { command: x } }\n",
         1,
-        "`volumes` is not supported",
+        "`secrets` is not supported",
+    ),
+    (
+        "include: [x.yaml]\nservices: { a: { command: x } }\n",
+        1,
+        "`include` is not supported",
+    ),
+    (
+        "service: {}\nservices: { a: { command: x } }\n",
+        1,
+        "a Compose file has no key `service`",
+    ),
+    (
+        "x-shaketable: {}\nservices: { a: { command: x } }\n",
+        1,
+        "no key `x-shaketable`",
+    ),
+    (
+        "volumes: { v: { external: true } }\nservices: { a: { command: x } }\n",
+        1,
+        "an external volume",
+    ),
+    (
+        "volumes: { v: { driver: nfs } }\nservices: { a: { command: x } }\n",
+        1,
+        "volume driver `nfs`",
+    ),
+    (
+        "services:\n  a: { command: x, user: root }\n",
+        2,
+        "`user` is not supported",
+    ),
+    (
+        "services:\n  a: { command: x, enviroment: { A: 1 } }\n",
+        2,
+        "service `a` has no key `enviroment`",
+    ),
+    (
+        "services:\n  a: { command: x }\n  b: { comand: x, profiles: [p] }\n",
+        3,
+        "service `b` has no key `comand`",
+    ),
+    (
+        "services:\n  a: { command: x, profiles: [p] }\n",
+        2,
+        "every service is left out",
+    ),
+    (
+        "services:\n  a: { command: x, depends_on: [b] }\n  b: { command: x, profiles: [p] }\n",
+        2,
+        "`a` depends on `b`, of which no profile is enabled",
+    ),
+    (
+        "services:\n  a: { command: x, stop_signal: SIGNOT }\n",
+        2,
+        "`SIGNOT` is no signal",
+    ),
+    (
+        "services:\n  a: { command: x, stop_signal: \"999\" }\n",
+        2,
+        "`999` is no signal",
+    ),
+    (
+        "services:\n  a: { command: x, env_file: no.env }\n",
+        2,
+        "cannot read the env file /nowhere/Folder/no.env",
+    ),
+    (
+        "services:\n  a: { command: x, env_file: [{ path: no.env, required: false, format: ini }] }\n",
+        2,
+        "`ini` is no format",
+    ),
+    (
+        "services:\n  a: { command: x, env_file: [{ required: false }] }\n",
+        2,
+        "lacks the key `path`",
+    ),
+    (
+        "services:\n  a:\n    command: x\n    volumes: [\"v:/data:rx\"]\nvolumes: { v: }\n",
+        4,
+        "`rx` is no mode",
+    ),
+    (
+        "services:\n  a:\n    command: x\n    volumes: [\"./none:/data\"]\n",
+        4,
+        "cannot mount /nowhere/Folder/./none",
+    ),
+    (
+        "services:\n  a:\n    command: x\n    volumes: [data]\n",
+        4,
+        "absolute path",
+    ),
+    (
+        "services:\n  a:\n    command: x\n    volumes: [{ type: tmpfs, target: /data }]\n",
+        4,
+        "type `tmpfs`",
+    ),
+    (
+        "services:\n  a: { image: apache/kafka, command: kafka-topics.sh --list }\n",
+        2,
+        "would run `kafka-topics.sh --list`",
+    ),
+    (
+        "services:\n  a: { command: [sleep, 5] }\n",
+        2,
+        "an item of `command` is a text",
+    ),
+    (
+        "services:\n  a: { command: x, restart: false }\n",
+        2,
+        "`restart` is a text",
+    ),
+    (
+        "services:\n  a: { command: x, stop_grace_period: \"5\" }\n",
+        2,
+        "`5` is no duration",
+    ),
+    (
+        "services:\n  a: { command: x, scale: 3, deploy: { replicas: 2 } }\n",
+        2,
+        "`scale` says otherwise",
     ),
     ("services:\n  a: run\n", 2, "service `a` is a map"),
     (
@@ -266,19 +552,19 @@ const MISTAKES: &[(&str, usize, &str)] = &[
         "has no `command`",
     ),
     (
-        "services:\n  a: { image: \"redis:7\" }\n",
+        "services:\n  a: { image: \"redis/redis-stack:7\" }\n",
         2,
-        "`redis:7` has no driver",
+        "`redis/redis-stack:7` has no driver",
     ),
     (
-        "services:\n  a:\n    command: x\n    volumes: [v]\n",
+        "services:\n  a:\n    command: x\n    volumes: [\"v:/data\"]\n",
         4,
-        "`volumes` is not supported",
+        "the volume `v` is not declared",
     ),
     (
-        "services:\n  a:\n    command: x\n    x-shaketable: { driver: redis }\n",
+        "services:\n  a:\n    command: x\n    x-shaketable: { driver: rediss }\n",
         4,
-        "driver `redis` is unknown",
+        "driver `rediss` is unknown",
     ),
     (
         "services:\n  a:\n    command: x\n    x-shaketable: { drive: kafka }\n",
@@ -303,7 +589,7 @@ const MISTAKES: &[(&str, usize, &str)] = &[
     (
         "services:\n  a: { command: x, environment: { A: [1] } }\n",
         2,
-        "a text is wanted",
+        "`A` is a text",
     ),
     (
         "services:\n  a: { command: x, restart: sometimes }\n",
@@ -323,12 +609,12 @@ const MISTAKES: &[(&str, usize, &str)] = &[
     (
         "services:\n  a: { command: x, ports: [\"80:http\"] }\n",
         2,
-        "is no port",
+        "is no TCP port",
     ),
     (
         "services:\n  a: { command: x, ports: [\"53:53/udp\"] }\n",
         2,
-        "is no port",
+        "is no TCP port",
     ),
     (
         "services:\n  a: { command: x, scale: many }\n",
@@ -343,7 +629,7 @@ const MISTAKES: &[(&str, usize, &str)] = &[
     (
         "services:\n  a: { command: x, deploy: { mode: global } }\n",
         2,
-        "`mode` of `deploy`",
+        "`global` of `deploy.mode`",
     ),
     (
         "services:\n  a: { command: x, healthcheck: { interval: 1s } }\n",
@@ -368,7 +654,7 @@ const MISTAKES: &[(&str, usize, &str)] = &[
     (
         "services:\n  a: { command: x, healthcheck: { tests: p, test: p } }\n",
         2,
-        "`tests` of `healthcheck`",
+        "`healthcheck` has no key `tests`",
     ),
     (
         "services:\n  a: { command: x, depends_on: [b] }\n",
@@ -378,7 +664,7 @@ const MISTAKES: &[(&str, usize, &str)] = &[
     (
         "services:\n  a: { command: x, depends_on: { b: } }\n  b: { command: x }\n",
         2,
-        "a map with `condition`",
+        "an entry of `depends_on` is a map",
     ),
     (
         "services:\n  a: { command: x, depends_on: { b: { condition: ready } } }\n  b: { command: x }\n",
@@ -460,7 +746,7 @@ services:
   b:
     command: "${MISSING:?no name}"
     stop_grace_period: soon
-volumes: {}
+volumes: []
 "#;
     let errors = read(text).unwrap_err();
     let lines: Vec<usize> = errors.iter().map(|(line, _)| *line).collect();

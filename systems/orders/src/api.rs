@@ -4,9 +4,13 @@
 //!    message is committed with it; with `PRODUCE=direct`, as published, the message is produced
 //!    afterwards, and a failure to do so is logged and nothing else.
 //! 2. A request runs to its end even when its client has gone, as in the original.
-//! 3. Errors are JSON: `{"detail": ...}`.
+//! 3. Errors are JSON as FastAPI has it, `{"detail": ...}`; what is wrong with a request is told at
+//!    once, with 422 ([`validation`]). The pages for people say it in HTML.
+//! 4. `/docs` and `/openapi.json` are made from the routes themselves ([`document`]).
 //!
-//! It differs from the original in one status: an unknown `state` in a list is 422 instead of 500.
+//! It differs from the original in a few answers: an unknown `state` in a list is 422 instead of
+//! 500; a form or a list for people that is wrong is answered with a page instead of JSON; a path
+//! with a slash too many or too few is answered at once instead of redirected.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -14,14 +18,22 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use axum::Router;
-use axum::routing::get;
-use rdkafka::producer::FutureProducer;
+use axum::routing::{delete, get};
+use prometheus_client::registry::Registry;
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tracing::{info, warn};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use self::docs::Docs;
+use self::outlet::Outlet;
+use self::scrape::Metrics;
 use crate::event_loop::EventLoop;
+use crate::exposition;
+use crate::metrics::{Census, Production, Requests};
 use crate::producer::{self, Acks, ProducerSettings};
 use crate::program::Program;
 use crate::relay::Relay;
@@ -29,7 +41,16 @@ use crate::setting::{Environment, Problems};
 use crate::stop::Stop;
 use crate::store::{self, Store};
 
+pub mod field;
+pub mod validation;
+
+mod assets;
+mod docs;
 mod handler;
+mod openapi;
+mod outlet;
+mod pages;
+mod scrape;
 
 /// The service and its settings.
 #[derive(Debug)]
@@ -45,6 +66,11 @@ pub struct Api {
     pub producer: ProducerSettings,
     /// `PRODUCE`: how an order's message gets to the topic.
     pub produce: Produce,
+    /// `KEYED`: whether the relay's messages have the order's id as their key.
+    pub keyed: bool,
+    /// `OUTBOX_MESSAGE_TIMEOUT_MS`: how long the relay waits for an acknowledgement; the
+    /// published producer's `MESSAGE_TIMEOUT_MS` is for the dual write alone.
+    pub outbox_message_timeout: Duration,
     /// `FLUSH_IN_EVENT_LOOP`: whether producing stalls every other request.
     pub flush_in_event_loop: bool,
     /// `STATE_MACHINE`: whether only pending orders change their state.
@@ -68,19 +94,9 @@ const MESSAGE_TIMEOUT_DEFAULT: Duration = Duration::from_millis(2000);
 struct Shared {
     store: Store,
     outlet: Outlet,
-    event_loop: EventLoop,
+    event_loop: Arc<EventLoop>,
     state_machine: bool,
-}
-
-/// Where an order's message goes when the order is stored.
-enum Outlet {
-    Direct {
-        producer: FutureProducer,
-        topic: String,
-    },
-    Outbox {
-        committed: Arc<Notify>,
-    },
+    metrics: Metrics,
 }
 
 // === impl Api ===
@@ -110,6 +126,8 @@ impl Program for Api {
         let retries =
             environment.value_or("RETRIES", producer::RETRIES_DEFAULT, "a number of retries");
         let message_timeout = producer::message_timeout(&mut environment, MESSAGE_TIMEOUT_DEFAULT);
+        let outbox_message_timeout = producer::outbox_message_timeout(&mut environment);
+        let keyed = environment.value_or("KEYED", false, "true or false");
         let produce = environment.parsed_or(
             "PRODUCE",
             Produce::Direct,
@@ -151,6 +169,8 @@ impl Program for Api {
                     idempotent: produce? == Produce::Outbox,
                 },
                 produce: produce?,
+                keyed: keyed?,
+                outbox_message_timeout: outbox_message_timeout?,
                 flush_in_event_loop: flush_in_event_loop?,
                 state_machine: state_machine?,
             })
@@ -177,18 +197,37 @@ impl Program for Api {
     async fn serve(self, stop: Stop) -> anyhow::Result<()> {
         let store = Store::new(self.database, store::CONNECTIONS_API);
         store.migrate().await.context("cannot make the tables")?;
+        let mut registry = Registry::default();
+        let production = Production::register(&mut registry, &self.topic);
+        let metrics = Metrics {
+            requests: Requests::register(&mut registry),
+            census: Census::register(&mut registry),
+            registry,
+        };
+        let event_loop = Arc::new(EventLoop::new(self.flush_in_event_loop));
         let (outlet, relay) = match self.produce {
             Produce::Direct => {
                 let producer = self.producer.create().context("cannot make a producer")?;
                 let topic = self.topic;
-                (Outlet::Direct { producer, topic }, None)
+                let outlet = Outlet::Direct {
+                    producer,
+                    topic,
+                    production,
+                };
+                (outlet, None)
             }
             Produce::Outbox => {
                 let committed = Arc::new(Notify::new());
                 let relay = Relay {
                     store: store.clone(),
-                    producer: self.producer,
+                    producer: ProducerSettings {
+                        message_timeout: self.outbox_message_timeout,
+                        ..self.producer
+                    },
                     topic: self.topic,
+                    keyed: self.keyed,
+                    production,
+                    event_loop: event_loop.clone(),
                     committed: committed.clone(),
                 };
                 let relay = tokio::spawn(relay.run(stop.clone()));
@@ -198,8 +237,9 @@ impl Program for Api {
         let shared = Shared {
             store,
             outlet,
-            event_loop: EventLoop::new(self.flush_in_event_loop),
+            event_loop,
             state_machine: self.state_machine,
+            metrics,
         };
         let listener = TcpListener::bind(self.listen)
             .await
@@ -217,29 +257,43 @@ impl Program for Api {
     }
 }
 
+/// What the API does: each operation with its route.
+fn routes() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::with_openapi(openapi::empty())
+        .routes(routes!(handler::list, handler::create))
+        .routes(routes!(handler::read, handler::change))
+        .routes(routes!(handler::delete_all))
+        .routes(routes!(pages::show_form, pages::submit_form))
+        .routes(routes!(pages::show_orders))
+        .routes(routes!(handler::health))
+}
+
+/// The OpenAPI document of the service, as `/openapi.json` has it.
+pub fn document() -> OpenApi {
+    routes().into_openapi()
+}
+
 fn router(shared: Arc<Shared>) -> Router {
-    let orders = get(handler::list)
-        .post(handler::create)
-        .delete(handler::delete_all);
-    Router::new()
-        .route("/orders", orders.clone())
-        .route("/orders/", orders)
-        .route("/orders/{id}", get(handler::read).put(handler::change))
-        .route("/health", get(handler::health))
+    let (router, document) = routes().split_for_parts();
+    let docs = Docs::new(&document);
+    router
+        // The original redirects to the path with the slash, or without it.
+        .route("/orders", get(handler::list).post(handler::create))
+        .route("/orders/", delete(handler::delete_all))
+        .route("/", get(pages::home))
+        .route("/docs", get(Docs::page).with_state(docs.clone()))
+        .route("/openapi.json", get(Docs::document).with_state(docs))
+        .route("/static/{file}", get(assets::file))
+        .route(exposition::PATH, get(scrape::metrics))
         .fallback(handler::unknown_path)
         .method_not_allowed_fallback(handler::unknown_method)
         .layer(axum::middleware::from_fn_with_state(
             shared.clone(),
             handler::run_to_the_end,
         ))
+        .layer(axum::middleware::from_fn_with_state(
+            shared.clone(),
+            scrape::count,
+        ))
         .with_state(shared)
-}
-
-impl std::fmt::Debug for Outlet {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Outlet::Direct { .. } => "direct",
-            Outlet::Outbox { .. } => "outbox",
-        })
-    }
 }

@@ -1,34 +1,43 @@
 //! `detective-pikachu`: reads new orders, decides them, and produces each with its new state.
 //!
-//! A record that cannot be read is an error like any other: it is tried again, at once and for
-//! ever, as published (see [`crate::worker`]).
+//! As published (`ON_POISON=retry`) a record that cannot be read is an error like any other: it is
+//! tried again, at once and for ever. With `ON_POISON=park` it goes to the dead-letter topic, and
+//! only what may pass is tried again, with growing pauses (see [`crate::worker`]).
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
+use prometheus_client::registry::Registry;
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use rdkafka::util::Timeout;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::exposition;
 use crate::fraud;
-use crate::producer::{self, Acks, ProducerSettings};
+use crate::metrics::{Consumption, Production};
+use crate::producer::{self, Acks, ProducerSettings, deliver};
 use crate::program::Program;
 use crate::setting::{Environment, Problems};
 use crate::stop::Stop;
-use crate::worker::{Handle, Worker};
+use crate::topics::{DETECTIVE_GROUP, POKE_ORDERS, POKE_ORDERS_DLQ, POKE_ORDERS_STATE};
+use crate::worker::{Failure, Handle, OnPermanent, Remedy, Worker};
 
 /// The service and its settings.
 #[derive(Debug)]
 pub struct Detective {
     /// `KAFKA_BOOTSTRAP_SERVERS`, `CONSUMER_GROUP_ID`, `CONSUMER_TOPIC`.
     pub worker: Worker,
+    /// `METRICS_LISTEN`: where metrics are shown, if anywhere.
+    pub metrics: Option<SocketAddr>,
     /// `PRODUCER_CLIENT_ID`, `IDEMPOTENCE`.
     pub producer: ProducerSettings,
     /// `PRODUCER_TOPIC`: where decided orders go.
     pub topic: String,
     /// `KEYED`: whether the order's id is the key.
     pub keyed: bool,
+    /// `ON_POISON`: what is done with a record that can never be decided.
+    pub on_poison: OnPermanent,
 }
 
 impl Program for Detective {
@@ -37,20 +46,23 @@ impl Program for Detective {
     fn from_environment(mut environment: Environment) -> Result<Self, Problems> {
         let bootstrap = producer::bootstrap(&mut environment);
         let client_id = environment.text_or("PRODUCER_CLIENT_ID", Self::NAME);
-        let topic = environment.text_or("PRODUCER_TOPIC", "poke-orders-state");
+        let topic = environment.text_or("PRODUCER_TOPIC", POKE_ORDERS_STATE);
         let keyed = environment.value_or("KEYED", false, "true or false");
         let idempotent = environment.value_or("IDEMPOTENCE", false, "true or false");
+        let metrics = exposition::listen(&mut environment);
+        let on_poison = OnPermanent::from_environment(&mut environment, "ON_POISON");
         let worker = Worker::from_environment(
             &mut environment,
             bootstrap.clone(),
             Self::NAME,
-            "poke-orders",
-            "poke-order-consumer",
-            Duration::ZERO,
+            POKE_ORDERS,
+            DETECTIVE_GROUP,
+            POKE_ORDERS_DLQ,
         );
         let detective = (|| {
             Some(Self {
                 worker: worker?,
+                metrics: metrics?,
                 producer: ProducerSettings {
                     bootstrap: bootstrap?,
                     client_id: client_id?,
@@ -61,6 +73,7 @@ impl Program for Detective {
                 },
                 topic: topic?,
                 keyed: keyed?,
+                on_poison: on_poison?,
             })
         })();
         environment.finish(detective)
@@ -71,12 +84,18 @@ impl Program for Detective {
     }
 
     async fn serve(self, stop: Stop) -> anyhow::Result<()> {
+        let mut registry = Registry::default();
+        let production = Production::register(&mut registry, &self.topic);
+        let consumption = Consumption::register(&mut registry, &self.worker.topic);
+        exposition::serve(self.metrics, registry, &stop).await?;
         let decisions = Decisions {
             producer: self.producer.create().context("cannot make a producer")?,
             topic: self.topic,
             keyed: self.keyed,
+            on_poison: self.on_poison,
+            production,
         };
-        self.worker.run(stop, decisions).await
+        self.worker.run(stop, decisions, consumption).await
     }
 }
 
@@ -84,19 +103,35 @@ struct Decisions {
     producer: FutureProducer,
     topic: String,
     keyed: bool,
+    on_poison: OnPermanent,
+    production: Production,
 }
 
 impl Handle for Decisions {
-    async fn handle(&mut self, message: &[u8]) -> anyhow::Result<()> {
-        let Decision { key, payload } = decide(message)?;
+    async fn handle(&mut self, message: &[u8]) -> Result<(), Failure> {
+        let Decision { key, payload } =
+            decide(message).map_err(|reason| self.failure(reason, true))?;
         let mut record = FutureRecord::to(&self.topic).payload(&payload);
         if self.keyed {
             record = record.key(&key);
         }
-        let delivery = self.producer.send(record, Timeout::After(Duration::ZERO));
-        let delivered = delivery.await.map_err(|(reason, _)| reason);
-        delivered.with_context(|| format!("cannot produce to {}", self.topic))?;
-        Ok(())
+        let delivered = deliver(&self.producer, record).await;
+        let delivered = self.production.count(delivered).map(drop);
+        delivered.map_err(|reason| {
+            let is_permanent = reason.is_permanent();
+            self.failure(reason.into(), is_permanent)
+        })
+    }
+}
+
+impl Decisions {
+    fn failure(&self, reason: anyhow::Error, is_permanent: bool) -> Failure {
+        let remedy = match (self.on_poison, is_permanent) {
+            (OnPermanent::Retry, _) => Remedy::RetryAfter(Duration::ZERO),
+            (OnPermanent::Park, true) => Remedy::Park,
+            (OnPermanent::Park, false) => Remedy::BackOff,
+        };
+        Failure { reason, remedy }
     }
 }
 

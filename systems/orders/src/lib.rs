@@ -22,10 +22,18 @@ pub mod producer;
 pub mod relay;
 pub mod store;
 
+pub mod backoff;
 pub mod detective;
+pub mod parking;
 pub mod reverser;
 pub mod updater;
 pub mod worker;
+
+pub mod exposition;
+pub mod metrics;
+
+pub mod octillery;
+pub mod replay;
 
 pub mod placement;
 pub mod topics;

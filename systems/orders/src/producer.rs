@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::error::KafkaResult;
-use rdkafka::producer::FutureProducer;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::ToBytes;
+use rdkafka::producer::future_producer::Delivery;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::util::Timeout;
 
 use crate::setting::{Environment, Unit};
 
@@ -36,11 +39,28 @@ pub enum Acks {
     None,
 }
 
+/// A record was not acknowledged by the brokers.
+#[derive(Debug, thiserror::Error)]
+#[error("the record for {topic} was not delivered: {reason}")]
+pub struct DeliveryError {
+    /// Where the record was to go.
+    pub topic: String,
+    /// What the client library said.
+    #[source]
+    pub reason: KafkaError,
+}
+
 /// librdkafka's default of `message.timeout.ms`.
 pub const MESSAGE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(300);
 
+/// How long the relay of the outbox waits for an acknowledgement: longer than a failover takes.
+pub const OUTBOX_MESSAGE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(120);
+
 /// The original's number of retries.
 pub const RETRIES_DEFAULT: u32 = 3;
+
+/// librdkafka's default: as often as the message timeout allows.
+pub const RETRIES_MAX: u32 = i32::MAX as u32;
 
 // === impl ProducerSettings ===
 
@@ -49,8 +69,17 @@ impl ProducerSettings {
     ///
     /// It sends a record at once instead of waiting for more to fill a batch: the original
     /// flushes after every record, which comes to the same.
+    ///
+    /// # Errors
+    /// librdkafka refuses the settings.
     pub fn create(&self) -> KafkaResult<FutureProducer> {
-        ClientConfig::new()
+        self.config().create()
+    }
+
+    /// These settings as librdkafka names them.
+    pub fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
             .set("bootstrap.servers", &self.bootstrap)
             .set("client.id", &self.client_id)
             .set("acks", self.acks.value())
@@ -60,8 +89,49 @@ impl ProducerSettings {
                 self.message_timeout.as_millis().to_string(),
             )
             .set("linger.ms", "0")
-            .set("enable.idempotence", self.idempotent.to_string())
-            .create()
+            .set("enable.idempotence", self.idempotent.to_string());
+        config
+    }
+}
+
+/// Sends one record and waits until the brokers have acknowledged it, or until it is given up.
+///
+/// Returns where the record is.
+///
+/// # Errors
+/// It was not acknowledged; a full queue is an error at once.
+pub async fn deliver<K, P>(
+    producer: &FutureProducer,
+    record: FutureRecord<'_, K, P>,
+) -> Result<Delivery, DeliveryError>
+where
+    K: ToBytes + ?Sized,
+    P: ToBytes + ?Sized,
+{
+    let topic = record.topic;
+    let delivery = producer.send(record, Timeout::After(Duration::ZERO));
+    delivery
+        .await
+        .map_err(|(reason, _)| DeliveryError::new(topic, reason))
+}
+
+// === impl DeliveryError ===
+
+impl DeliveryError {
+    /// What the client library said about a record for `topic`.
+    pub fn new(topic: &str, reason: KafkaError) -> Self {
+        Self {
+            topic: topic.to_owned(),
+            reason,
+        }
+    }
+
+    /// Whether sending the same record again can never help: it is the record's own fault.
+    pub fn is_permanent(&self) -> bool {
+        matches!(
+            self.reason.rdkafka_error_code(),
+            Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidRecord)
+        )
     }
 }
 
@@ -98,6 +168,15 @@ pub fn bootstrap(environment: &mut Environment) -> Option<String> {
 /// Reads `MESSAGE_TIMEOUT_MS`.
 pub fn message_timeout(environment: &mut Environment, default: Duration) -> Option<Duration> {
     environment.duration_or("MESSAGE_TIMEOUT_MS", default, Unit::Milliseconds)
+}
+
+/// Reads `OUTBOX_MESSAGE_TIMEOUT_MS`.
+pub fn outbox_message_timeout(environment: &mut Environment) -> Option<Duration> {
+    environment.duration_or(
+        "OUTBOX_MESSAGE_TIMEOUT_MS",
+        OUTBOX_MESSAGE_TIMEOUT_DEFAULT,
+        Unit::Milliseconds,
+    )
 }
 
 /// The bootstrap servers one by one, as the control plane wants them.

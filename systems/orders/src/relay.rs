@@ -2,23 +2,31 @@
 //!
 //! 1. A message leaves the outbox only after the broker's acknowledgement: every committed order
 //!    reaches the topic, at least once, however often this process or a broker dies.
-//! 2. Messages are sent in the order of their outbox ids, keyed by their order's id.
+//! 2. Messages are sent in the order of their outbox ids; with `KEYED=true` with their order's id
+//!    as key, so that all messages about one order stay in order.
 //! 3. Several relays may run: each takes messages that no other has taken.
 //!
 //! A batch is held in a database transaction while it is sent, so that a relay that dies gives
 //! its messages back. If it dies between acknowledgement and commit, they are sent again.
+//!
+//! With `FLUSH_IN_EVENT_LOOP=true` the wait for the acknowledgements is a blocking call in the
+//! API's event loop: while it lasts, no request starts.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
-use crate::producer::ProducerSettings;
+use crate::backoff::Backoff;
+use crate::event_loop::EventLoop;
+use crate::metrics::Production;
+use crate::producer::{DeliveryError, ProducerSettings};
 use crate::stop::Stop;
-use crate::store::Store;
+use crate::store::{OutboxMessage, Store};
 
 /// Brings the messages of one outbox to one topic.
 #[derive(Debug)]
@@ -29,6 +37,12 @@ pub struct Relay {
     pub producer: ProducerSettings,
     /// Where to.
     pub topic: String,
+    /// Whether a message has its order's id as key.
+    pub keyed: bool,
+    /// Counts what was sent.
+    pub production: Production,
+    /// Where the wait for the acknowledgements runs.
+    pub event_loop: Arc<EventLoop>,
     /// Woken by every commit of a message in this process.
     pub committed: Arc<Notify>,
 }
@@ -36,19 +50,13 @@ pub struct Relay {
 /// How long messages of other processes, and those left by a crash, wait at most.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The first wait after an error; doubled with every further one.
-const BACKOFF_MIN: Duration = Duration::from_millis(100);
-
-/// The longest wait after an error.
-const BACKOFF_MAX: Duration = Duration::from_secs(2);
-
 // === impl Relay ===
 
 impl Relay {
     /// Relays until `stop`; errors are logged and tried again.
     pub async fn run(self, stop: Stop) {
         let mut producer = None;
-        let mut backoff = BACKOFF_MIN;
+        let mut backoff = Backoff::default();
         while !stop.is_ordered() {
             match self.relay_batch(&mut producer).await {
                 Ok(0) => {
@@ -58,13 +66,13 @@ impl Relay {
                         () = stop.ordered() => {}
                     }
                 }
-                Ok(_) => backoff = BACKOFF_MIN,
+                Ok(_) => backoff.reset(),
                 Err(reason) => {
-                    warn!("the outbox waits {backoff:?}: {reason:#}");
+                    let pause = backoff.next_pause();
+                    warn!("the outbox waits {pause:?}: {reason:#}");
                     // An idempotent producer can fail for good: begin anew.
                     producer = None;
-                    stop.pause(backoff).await;
-                    backoff = (backoff * 2).min(BACKOFF_MAX);
+                    stop.pause(pause).await;
                 }
             }
         }
@@ -84,15 +92,31 @@ impl Relay {
         if batch.messages.is_empty() {
             return Ok(0);
         }
+        let sending = self.send_all(producer, &batch.messages);
+        let (acknowledged, failure) = self.event_loop.block(sending).await;
+        batch.remove(&acknowledged).await?;
+        match failure {
+            None => Ok(acknowledged.len()),
+            Some(error) => Err(error).context("not every message of the outbox was acknowledged"),
+        }
+    }
+
+    /// Sends messages and waits for each; returns the outbox ids of the acknowledged ones, and
+    /// the last error.
+    async fn send_all(
+        &self,
+        producer: &FutureProducer,
+        messages: &[OutboxMessage],
+    ) -> (Vec<i64>, Option<DeliveryError>) {
         // First hand everything over, then wait for each: the order is that of the outbox.
-        let deliveries: Vec<_> = batch
-            .messages
+        let deliveries: Vec<_> = messages
             .iter()
             .map(|message| {
                 let key = message.order_id.to_string();
-                let record = FutureRecord::to(&self.topic)
-                    .key(&key)
-                    .payload(&message.payload);
+                let mut record = FutureRecord::to(&self.topic).payload(&message.payload);
+                if self.keyed {
+                    record = record.key(&key);
+                }
                 let delivery = producer.send_result(record).map_err(|(error, _)| error);
                 (message.id, delivery)
             })
@@ -104,22 +128,15 @@ impl Relay {
                 Ok(delivery) => match delivery.await {
                     Ok(Ok(_)) => Ok(()),
                     Ok(Err((error, _))) => Err(error),
-                    Err(_) => Err(rdkafka::error::KafkaError::Canceled),
+                    Err(_) => Err(KafkaError::Canceled),
                 },
                 Err(error) => Err(error),
             };
-            match result {
+            match self.production.count(result) {
                 Ok(()) => acknowledged.push(id),
-                Err(error) => failure = Some(error),
+                Err(error) => failure = Some(DeliveryError::new(&self.topic, error)),
             }
         }
-        batch.remove(&acknowledged).await?;
-        match failure {
-            None => Ok(acknowledged.len()),
-            Some(error) => Err(error).context(format!(
-                "not every message of the outbox was acknowledged by {}",
-                self.topic
-            )),
-        }
+        (acknowledged, failure)
     }
 }

@@ -4,7 +4,9 @@
 //! 2. A conditional change of state is one statement: no other change can come between its check
 //!    and its act.
 //! 3. Timestamps are the database's, UTC, in a column without time zone as in the original.
-//! 4. No call takes longer than [`CALL_TIMEOUT`].
+//! 4. Every change of an order's state is written down by a trigger, in `poke_order_states`, also
+//!    the deletion of an order, which it outlives (state `deleted`).
+//! 5. No call takes longer than [`CALL_TIMEOUT`].
 //!
 //! As in the original there is no index on state and timestamp, although the reverser needs one.
 
@@ -55,6 +57,16 @@ pub enum Error {
         "the database did not answer within {CALL_TIMEOUT:?}; whether the call took effect is unknown"
     )]
     Timeout,
+}
+
+/// Whose clock tells whether an order has been pending for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpiryClock {
+    /// This process's local time, compared with the UTC timestamps, as published: right only in
+    /// UTC. East of it orders expire too early, west of it too late.
+    Local,
+    /// The database's, which wrote the timestamps.
+    Database,
 }
 
 /// What became of a change of state.
@@ -121,6 +133,27 @@ const MIGRATION: &str = "
         order_id int not null,
         payload text not null
     );
+    create table if not exists poke_order_states (
+        id bigserial primary key,
+        order_id int not null,
+        state text not null,
+        at timestamptz not null default clock_timestamp()
+    );
+    create index if not exists ix_poke_order_states_order_id on poke_order_states (order_id);
+    create or replace function poke_order_state_changed() returns trigger language plpgsql as $$
+    begin
+        if tg_op = 'DELETE' then
+            insert into poke_order_states (order_id, state) values (old.id, 'deleted');
+        else
+            insert into poke_order_states (order_id, state) values (new.id, new.state::text);
+        end if;
+        return null;
+    end $$;
+    create or replace trigger poke_order_made_or_deleted after insert or delete on poke_orders
+        for each row execute function poke_order_state_changed();
+    create or replace trigger poke_order_state_changed after update of state on poke_orders
+        for each row when (old.state is distinct from new.state)
+        execute function poke_order_state_changed();
 ";
 
 // === impl Store ===
@@ -261,16 +294,40 @@ impl Store {
     }
 
     /// Reverses the orders that have been pending for longer than `expiry`; returns their ids.
-    pub async fn reverse_expired(&self, expiry: Duration) -> Result<Vec<i32>, Error> {
+    pub async fn reverse_expired(
+        &self,
+        expiry: Duration,
+        clock: ExpiryClock,
+    ) -> Result<Vec<i32>, Error> {
+        let now = match clock {
+            ExpiryClock::Local => Some(jiff::Zoned::now().datetime().to_string()),
+            ExpiryClock::Database => None,
+        };
         let query = sqlx::query_as(
             "update poke_orders set state = 'reversed' \
              where state = 'pending' \
-             and timestamp < (now() at time zone 'utc') - make_interval(secs => $1) \
+             and timestamp < coalesce($2::timestamp, now() at time zone 'utc') \
+             - make_interval(secs => $1) \
              returning id",
         )
-        .bind(expiry.as_secs_f64());
+        .bind(expiry.as_secs_f64())
+        .bind(now);
         let rows: Vec<(i32,)> = bounded(query.fetch_all(&self.pool)).await?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// How many orders there are in each state that some order has, and how many messages in the
+    /// outbox.
+    pub async fn census(&self) -> Result<(Vec<(State, i64)>, i64), Error> {
+        let states = sqlx::query_as("select state::text, count(*) from poke_orders group by state");
+        let outbox = sqlx::query_as("select count(*) from poke_orders_outbox");
+        let states: Vec<(String, i64)> = bounded(states.fetch_all(&self.pool)).await?;
+        let (outbox,): (i64,) = bounded(outbox.fetch_one(&self.pool)).await?;
+        let states = states
+            .into_iter()
+            .map(|(state, count)| Ok((state_of(&state)?, count)))
+            .collect::<Result<_, sqlx::Error>>()?;
+        Ok((states, outbox))
     }
 
     /// Takes the oldest messages of the outbox that no other relay has taken.
@@ -342,6 +399,11 @@ async fn insert_order(
     order_of(row)
 }
 
+fn state_of(name: &str) -> Result<State, sqlx::Error> {
+    name.parse()
+        .map_err(|error: String| sqlx::Error::Decode(error.into()))
+}
+
 fn order_of(row: OrderRow) -> Result<Order, sqlx::Error> {
     let (id, user_id, pokemon, country, price, state, timestamp) = row;
     Ok(Order {
@@ -350,9 +412,7 @@ fn order_of(row: OrderRow) -> Result<Order, sqlx::Error> {
         pokemon,
         country,
         price,
-        state: state
-            .parse()
-            .map_err(|error: String| sqlx::Error::Decode(error.into()))?,
+        state: state_of(&state)?,
         timestamp,
     })
 }

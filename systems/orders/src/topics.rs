@@ -27,19 +27,26 @@ pub const POKE_ORDERS: &str = "poke-orders";
 /// Where decided orders go.
 pub const POKE_ORDERS_STATE: &str = "poke-orders-state";
 
+/// Where new orders are parked that cannot be decided.
+pub const POKE_ORDERS_DLQ: &str = "poke-orders-dlq";
+
+/// Where decided orders are parked that cannot be written.
+pub const POKE_ORDERS_STATE_DLQ: &str = "poke-orders-state-dlq";
+
 /// The detective's group.
 pub const DETECTIVE_GROUP: &str = "poke-order-consumer";
 
 /// One thing to do to the topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// Makes both topics as published: `poke-orders` with a single replica.
+    /// Makes the topics as published, `poke-orders` with a single replica, and the dead-letter
+    /// topics, which the original has not.
     Initial,
     /// Gives `poke-orders` three replicas, and waits until they are in sync.
     Fixed,
-    /// Describes both topics.
+    /// Describes the topics.
     Describe,
-    /// Deletes both topics.
+    /// Deletes the topics.
     Delete,
     /// Describes the detective's group.
     DescribeConsumer,
@@ -76,6 +83,30 @@ const ORDERS_STATE: Layout = Layout {
     replicas: Replicas::Any(3),
     min_insync_replicas: 2,
 };
+
+/// The dead-letter topics: as safe as a topic can be, whatever the others are.
+const DEAD_LETTERS: Layout = Layout {
+    partitions: 1,
+    replicas: Replicas::Any(3),
+    min_insync_replicas: 2,
+};
+
+/// Beside their layout: parked records stay until somebody deletes them, and any record fits.
+const DEAD_LETTER_CONFIG: [(&str, &str); 2] = [
+    ("retention.ms", "-1"),
+    ("max.message.bytes", DEAD_LETTER_BYTES_MAX),
+];
+
+/// [`crate::parking::RECORD_BYTES_MAX`] and what a batch needs around it.
+const DEAD_LETTER_BYTES_MAX: &str = "2162688";
+
+/// Every topic of the system.
+const TOPICS: [&str; 4] = [
+    POKE_ORDERS,
+    POKE_ORDERS_STATE,
+    POKE_ORDERS_DLQ,
+    POKE_ORDERS_STATE_DLQ,
+];
 
 const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
@@ -214,9 +245,13 @@ impl Topics {
                 // Run again as a whole, "initial, then fixed" finds what it made the last time.
                 let mended = later.contains(&Operation::Fixed).then_some(FIXED_ORDERS);
                 let orders = [Some(INITIAL_ORDERS), mended];
-                self.ensure_exists(POKE_ORDERS, &orders).await?;
-                self.ensure_exists(POKE_ORDERS_STATE, &[Some(ORDERS_STATE)])
+                self.ensure_exists(POKE_ORDERS, &orders, &[]).await?;
+                self.ensure_exists(POKE_ORDERS_STATE, &[Some(ORDERS_STATE)], &[])
                     .await?;
+                for name in [POKE_ORDERS_DLQ, POKE_ORDERS_STATE_DLQ] {
+                    self.ensure_exists(name, &[Some(DEAD_LETTERS)], &DEAD_LETTER_CONFIG)
+                        .await?;
+                }
                 self.describe_topics().await
             }
             Operation::Fixed => {
@@ -226,8 +261,9 @@ impl Topics {
             }
             Operation::Describe => self.describe_topics().await,
             Operation::Delete => {
-                self.delete(POKE_ORDERS).await?;
-                self.delete(POKE_ORDERS_STATE).await?;
+                for name in TOPICS {
+                    self.delete(name).await?;
+                }
                 Ok(String::new())
             }
             Operation::DescribeConsumer => self.describe_consumer().await,
@@ -246,7 +282,12 @@ impl Topics {
     }
 
     /// Makes the topic in the first of the layouts unless it exists in one of them.
-    async fn ensure_exists(&self, name: &str, layouts: &[Option<Layout>]) -> anyhow::Result<()> {
+    async fn ensure_exists(
+        &self,
+        name: &str,
+        layouts: &[Option<Layout>],
+        config: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
         let layouts: Vec<&Layout> = layouts.iter().flatten().collect();
         match self.differences(name, &layouts).await? {
             Some(differences) if differences.is_empty() => info!("topic {name} exists as wanted"),
@@ -255,12 +296,17 @@ impl Topics {
                  run delete_topics first to have it made anew",
                 differences.join("; ")
             ),
-            None => self.create(name, layouts[0]).await?,
+            None => self.create(name, layouts[0], config).await?,
         }
         self.await_ready(name, &layouts).await
     }
 
-    async fn create(&self, name: &str, layout: &Layout) -> anyhow::Result<()> {
+    async fn create(
+        &self,
+        name: &str,
+        layout: &Layout,
+        config: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
         let min_insync_replicas = layout.min_insync_replicas.to_string();
         let topic = match layout.replicas {
             Replicas::Any(count) => NewTopic::new(
@@ -272,7 +318,10 @@ impl Topics {
                 NewTopic::assigned(name, lists.iter().map(|list| list.to_vec()).collect())
             }
         };
-        let topic = topic.config(MIN_INSYNC_REPLICAS, &min_insync_replicas);
+        let topic = config.iter().fold(
+            topic.config(MIN_INSYNC_REPLICAS, &min_insync_replicas),
+            |topic, (key, value)| topic.config(key, value),
+        );
         match self.cluster.create_topic(&topic).await {
             Ok(()) => info!("topic {name} was made: {layout}"),
             // Whether it was made is seen afterwards.
@@ -378,7 +427,7 @@ impl Topics {
 
     async fn describe_topics(&self) -> anyhow::Result<String> {
         let mut text = String::new();
-        for name in [POKE_ORDERS, POKE_ORDERS_STATE] {
+        for name in TOPICS {
             let Some(topic) = self.topic(name).await? else {
                 writeln!(text, "topic {name} does not exist")?;
                 continue;

@@ -4,9 +4,10 @@
 use std::time::Instant;
 
 use shaketable_engine::{RunRecord, Verdict};
+use shaketable_experiment::Bindings;
 use shaketable_testbed::{Home, TestbedError};
 
-use super::experiment::{abort_on_signals, one, read};
+use super::experiment::{abort_on_signals, catalogue, one, read};
 use crate::arguments::Demo;
 use crate::exit::Exit;
 use crate::terminal;
@@ -22,11 +23,12 @@ pub async fn run(home: &Home, arguments: Demo) -> Result<Exit, TestbedError> {
     let begun = Instant::now();
     let abort = abort_on_signals();
     let mut runs: Vec<(RunRecord, Verdict)> = Vec::new();
+    let catalogue = catalogue(Bindings::default());
     for (experiment, variant, expected) in STORY {
         let path = arguments
             .systems
             .join(format!("orders/experiments/{experiment}.yaml"));
-        let document = match read(&path) {
+        let document = match read(&path, &catalogue) {
             Ok(document) => document,
             Err(message) => {
                 terminal::error(&message);
@@ -36,6 +38,7 @@ pub async fn run(home: &Home, arguments: Demo) -> Result<Exit, TestbedError> {
         let record = one(
             home,
             document,
+            None,
             Some(variant),
             Some("demo".to_owned()),
             &abort,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use shaketable_document::{Diagnostics, Source};
 use shaketable_engine::{Abort, Live, Progress, RunFolder, RunOptions, RunRecord, Verdict};
-use shaketable_experiment::{Experiment, Provider};
+use shaketable_experiment::{Bindings, Catalogue, Experiment, FunctionDeclaration, Provider};
 use shaketable_faults::Parameters;
 use shaketable_testbed::{BringUp, Home, SystemSource, TestbedError};
 
@@ -24,9 +24,50 @@ pub struct Document {
 pub async fn run(home: &Home, arguments: Run) -> Result<Exit, TestbedError> {
     let mut documents = Vec::new();
     let mut wrong = false;
+    let mut bindings = Bindings::default();
+    if let Some(path) = &arguments.bindings {
+        match side_file(path, Bindings::parse) {
+            Ok(read) => bindings = read,
+            Err(message) => {
+                wrong = true;
+                terminal::error(&message);
+            }
+        }
+    }
+    let mut endpoints = None;
+    if let Some(path) = &arguments.endpoints {
+        match side_file(path, shaketable_experiment::endpoints) {
+            Ok(read) => endpoints = Some(read),
+            Err(message) => {
+                wrong = true;
+                terminal::error(&message);
+            }
+        }
+    }
+    let catalogue = catalogue(bindings);
     for path in &arguments.experiments {
-        match read(path) {
-            Ok(document) => documents.push(document),
+        match read(path, &catalogue) {
+            Ok(document)
+                if arguments.system.is_none()
+                    && document.experiment.system.is_none()
+                    && (arguments.variant.is_some() || arguments.name.is_some()) =>
+            {
+                wrong = true;
+                terminal::error(&format!(
+                    "{} names no system, so `--variant` and `--name` say nothing; give one with `--system`",
+                    path.display()
+                ));
+            }
+            Ok(mut document) => {
+                if arguments.system.is_some() {
+                    document.experiment.endpoints = None;
+                }
+                if let Some(endpoints) = &endpoints {
+                    document.experiment.system = None;
+                    document.experiment.endpoints = Some(endpoints.clone());
+                }
+                documents.push(document);
+            }
             Err(message) => {
                 wrong = true;
                 terminal::error(&message);
@@ -43,6 +84,7 @@ pub async fn run(home: &Home, arguments: Run) -> Result<Exit, TestbedError> {
         let record = one(
             home,
             document,
+            arguments.system.as_deref(),
             arguments.variant.as_deref(),
             arguments.name.clone(),
             &abort,
@@ -74,15 +116,19 @@ pub async fn run(home: &Home, arguments: Run) -> Result<Exit, TestbedError> {
 pub async fn one(
     home: &Home,
     document: Document,
+    system: Option<&Path>,
     variant: Option<&str>,
     name: Option<String>,
     abort: &Abort,
 ) -> Result<RunRecord, TestbedError> {
-    let system = match &document.experiment.system {
+    let named = document.experiment.system.as_ref().map(|system| {
+        let folder = document.path.parent().unwrap_or(Path::new("."));
+        folder.join(&system.path)
+    });
+    let system = match system.map(Path::to_path_buf).or(named) {
         None => None,
-        Some(system) => {
-            let folder = document.path.parent().unwrap_or(Path::new("."));
-            let source = SystemSource::new(&folder.join(&system.path), variant)?;
+        Some(compose) => {
+            let source = SystemSource::new(&compose, variant)?;
             Some(BringUp {
                 source,
                 name,
@@ -126,9 +172,20 @@ pub async fn one(
     Ok(record)
 }
 
+/// Reads a file that goes with experiments; the error is rendered for a person.
+fn side_file<T>(
+    path: &Path,
+    read: impl FnOnce(&Source) -> Result<T, Diagnostics>,
+) -> Result<T, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let source = Source::new(path.display().to_string(), text);
+    read(&source).map_err(|problems| problems.render(&source, false))
+}
+
 /// Reads and checks a document; the error is rendered for a person.
-pub fn read(path: &Path) -> Result<Document, String> {
-    let (source, parsed) = parse(path)?;
+pub fn read(path: &Path, catalogue: &Catalogue) -> Result<Document, String> {
+    let (source, parsed) = parse(path, catalogue)?;
     let (experiment, warnings) = parsed.map_err(|problems| problems.render(&source, false))?;
     if !warnings.is_empty() {
         terminal::note(&warnings.render(&source, false));
@@ -142,14 +199,11 @@ pub fn read(path: &Path) -> Result<Document, String> {
 
 type Parsed = Result<(Experiment, Diagnostics), Diagnostics>;
 
-fn parse(path: &Path) -> Result<(Source, Parsed), String> {
+fn parse(path: &Path, catalogue: &Catalogue) -> Result<(Source, Parsed), String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read the experiment {}: {error}", path.display()))?;
     let source = Source::new(path.display().to_string(), text);
-    let parsed =
-        shaketable_experiment::parse(&source, &shaketable_faults::declarations(), &|name| {
-            std::env::var(name).ok()
-        });
+    let parsed = shaketable_experiment::parse(&source, catalogue, &|name| std::env::var(name).ok());
     let checked = parsed.and_then(|(experiment, warnings)| {
         let problems = check_faults(&experiment);
         if problems.has_errors() {
@@ -165,21 +219,54 @@ fn parse(path: &Path) -> Result<(Source, Parsed), String> {
 fn check_faults(experiment: &Experiment) -> Diagnostics {
     let mut problems = Diagnostics::new();
     for activity in &experiment.method {
-        if let Provider::Fault(call) = &activity.provider
-            && let Some(fault) = shaketable_faults::find(&call.fault)
-            && let Err(problem) = fault.check(&Parameters::of(&call.parameters))
-        {
-            problems.error(activity.at, problem);
+        let calls = match &activity.provider {
+            Provider::Fault(call) => std::slice::from_ref(call),
+            Provider::Bound { calls, .. } => calls,
+            _ => continue,
+        };
+        for call in calls {
+            if let Some(fault) = shaketable_faults::find(&call.fault)
+                && let Err(problem) = fault.check(&Parameters::of(&call.parameters))
+            {
+                problems.error(activity.at, problem);
+            }
         }
     }
     problems
 }
 
+/// What experiments may name: faults, native functions and controls, and bindings.
+pub fn catalogue(bindings: Bindings) -> Catalogue {
+    let native = shaketable_extensions::functions()
+        .iter()
+        .filter(|function| function.is_native());
+    Catalogue {
+        faults: shaketable_faults::declarations(),
+        functions: native
+            .map(|function| FunctionDeclaration {
+                module: function.module,
+                name: function.name,
+                arguments: function
+                    .arguments
+                    .iter()
+                    .map(|argument| (argument.name, argument.required))
+                    .collect(),
+            })
+            .collect(),
+        controls: shaketable_extensions::controls()
+            .iter()
+            .map(|control| (control.module, control.sets))
+            .collect(),
+        bindings: bindings.before(Bindings::built_in()),
+    }
+}
+
 pub fn validate(arguments: &Validate) -> Result<Exit, TestbedError> {
     let mut exit = Exit::Passed;
     let mut found = Vec::new();
+    let catalogue = catalogue(Bindings::default());
     for path in &arguments.experiments {
-        match parse(path) {
+        match parse(path, &catalogue) {
             Err(message) => {
                 terminal::error(&message);
                 exit = Exit::Usage;

@@ -1,10 +1,14 @@
 //! One module per group of commands.
 
 mod demo;
+mod doctor;
 mod experiment;
 mod heal;
 mod ledger;
 mod load;
+mod logs;
+mod service;
+mod status;
 pub mod supervise;
 mod system;
 
@@ -45,9 +49,15 @@ async fn dispatch(command: Command) -> Result<Exit, TestbedError> {
         Command::Schema => Ok(experiment::schema()),
         Command::Up(arguments) => system::up(&testbed, arguments).await,
         Command::Down(arguments) => system::down(&testbed, arguments).await,
-        Command::Status(arguments) => system::status(&testbed, arguments).await,
-        Command::Logs(arguments) => system::logs(&testbed, arguments).await,
+        Command::Status(arguments) => status::run(&testbed, arguments).await,
+        Command::Logs(arguments) => logs::run(&testbed, arguments).await,
+        Command::Restart(arguments) => service::restart(&testbed, arguments).await,
+        Command::Stop(arguments) => service::stop(&testbed, arguments).await,
+        Command::Start(arguments) => service::start(&testbed, arguments).await,
+        Command::Kill(arguments) => service::kill(&testbed, arguments).await,
+        Command::Env(arguments) => service::env(&testbed, arguments).await,
         Command::Config(arguments) => system::config(arguments),
+        Command::Doctor(arguments) => doctor::run(&home, &arguments).await,
         Command::Load(arguments) => load::run(arguments).await,
         Command::Ledger(arguments) => ledger::run(&home, &arguments),
         Command::Heal => heal::all(&home).await,

@@ -13,6 +13,9 @@ pub fn run(arguments: Supervise) -> Exit {
         name: arguments.name,
         source: SystemSource {
             compose: arguments.compose,
+            overrides: arguments.overrides,
+            profiles: arguments.profile,
+            scale: arguments.scale.into_iter().collect(),
             env_file: arguments.env_file,
             variant: arguments.variant,
         },

@@ -1,200 +1,178 @@
-//! `up`, `down`, `status`, `logs`, `config`: the testbed.
+//! `up`, `down`, `config`: systems as a whole.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::time::Duration;
 
-use shaketable_testbed::control::InstanceState;
 use shaketable_testbed::system::{System, without_secrets};
+use shaketable_testbed::testbed::{Patience, READY_TIMEOUT};
 use shaketable_testbed::{
-    BringUp, Home, InstanceStatus, SystemPhase, SystemSource, SystemStatus, Testbed, TestbedError,
+    BringUp, Home, SystemPhase, SystemSource, SystemStatus, Testbed, TestbedError,
 };
+use tokio::signal::unix::{SignalKind, signal};
 
-use crate::arguments::{Config, Down, Format, Logs, Status, Up};
+use super::status::{megabytes, table, variant};
+use crate::arguments::{Config, Down, SystemFiles, Up};
 use crate::exit::Exit;
 use crate::terminal;
 
+pub use super::status::progress;
+
+impl SystemFiles {
+    /// The system that is meant.
+    fn source(&self) -> Result<SystemSource, TestbedError> {
+        let mut files = self.compose.iter().chain(&self.file);
+        let first = files
+            .next()
+            .ok_or_else(|| TestbedError::Conflict("no Compose file was named".to_owned()))?;
+        let mut source = SystemSource::new(first, self.variant.as_deref())?
+            .with_overrides(files)?
+            .with_profiles(self.profile.iter().cloned())
+            .with_scale(self.scale.iter().cloned());
+        if let Some(file) = &self.env_file {
+            let file = std::fs::canonicalize(file).map_err(|source| TestbedError::Read {
+                what: "the env file",
+                path: file.clone(),
+                source,
+            })?;
+            source.env_file = Some(file);
+        }
+        Ok(source)
+    }
+}
+
 pub async fn up(testbed: &Testbed, arguments: Up) -> Result<Exit, TestbedError> {
-    let source = SystemSource::new(&arguments.compose, arguments.variant.as_deref())?;
     let bring_up = BringUp {
-        source,
+        source: arguments.files.source()?,
         name: arguments.name,
         owned: false,
     };
-    let up = testbed
-        .up(bring_up, |status| terminal::status(&progress(status)))
-        .await?;
+    let patience = match arguments.wait_timeout {
+        _ if arguments.no_wait => Patience::UntilSupervised,
+        Some(seconds) => Patience::UntilReady(Duration::from_secs(seconds)),
+        None => Patience::UntilReady(READY_TIMEOUT),
+    };
+    let show = |status: &SystemStatus| terminal::status(&progress(status));
+    let up = match testbed
+        .up_unless(bring_up, patience, show, interrupted())
+        .await
+    {
+        Err(error @ TestbedError::Interrupted { .. }) => {
+            terminal::error(&error.to_string());
+            return Ok(Exit::Aborted);
+        }
+        up => up?,
+    };
     terminal::clear_status();
     if !up.warnings.is_empty() {
         terminal::note(&up.warnings);
     }
     let status = up.client.status().await?;
-    let how = if up.was_up {
-        "was up already"
-    } else {
-        "is ready"
+    let how = match status.phase {
+        _ if up.was_up => "was up already",
+        SystemPhase::Starting => "is starting; `shaketable status` tells how far it is",
+        _ => "is ready",
     };
+    let resident = status.instances.iter().map(|one| one.resident_bytes).sum();
     terminal::note(&format!(
         "system `{}`{} {how} after {:.1} s, {} resident",
         status.name,
         variant(&status),
         up.took.as_secs_f64(),
-        megabytes(
-            status
-                .instances
-                .iter()
-                .map(|instance| instance.resident_bytes)
-                .sum()
-        )
+        megabytes(resident)
     ));
     terminal::data(&table(&status));
     Ok(Exit::Passed)
 }
 
-pub async fn down(testbed: &Testbed, arguments: Down) -> Result<Exit, TestbedError> {
-    let clients = if arguments.all {
-        testbed
-            .running()
-            .await
-            .iter()
-            .map(|status| testbed.client(&status.name))
-            .collect()
-    } else {
-        vec![testbed.find(arguments.system.as_deref()).await?.0]
+/// Resolves at the first Ctrl-C or SIGTERM.
+async fn interrupted() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return std::future::pending().await;
     };
-    for client in &clients {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    terminal::note("interrupted; taking down what has started");
+}
+
+pub async fn down(testbed: &Testbed, arguments: Down) -> Result<Exit, TestbedError> {
+    let mut names: Vec<String> = Vec::new();
+    if arguments.all {
+        names.extend(
+            testbed
+                .running()
+                .await
+                .into_iter()
+                .map(|status| status.name),
+        );
+    } else {
+        match testbed.find(arguments.system.as_deref()).await {
+            Ok((_, status)) => names.push(status.name),
+            Err(error) => {
+                // Volumes outlive their system.
+                let asked = arguments.system.filter(|_| arguments.volumes);
+                let name = asked.and_then(|asked| with_volumes(testbed.home(), &asked));
+                remove_volumes(testbed, &name.ok_or(error)?)?;
+                return Ok(Exit::Passed);
+            }
+        }
+    }
+    for name in &names {
+        let client = testbed.client(name);
         client.down().await?;
         terminal::note(&format!(
-            "system `{}` is down; its logs stay in {}",
-            client.name(),
-            client.folder().root().join("logs").display()
+            "system `{name}` is down; its logs stay in {}",
+            client.folder().logs().display()
         ));
     }
-    if clients.is_empty() {
+    if names.is_empty() {
         terminal::note("no system is up");
     }
-    Ok(Exit::Passed)
-}
-
-pub async fn status(testbed: &Testbed, arguments: Status) -> Result<Exit, TestbedError> {
-    let found = match arguments.system.as_deref() {
-        Some(name) => vec![testbed.find(Some(name)).await?.1],
-        None => testbed.running().await,
-    };
-    match arguments.format {
-        Format::Json => terminal::data(&serde_json::to_string_pretty(&found).unwrap_or_default()),
-        Format::Text if found.is_empty() => terminal::note("no system is up"),
-        Format::Text => {
-            for status in &found {
-                let phase = match &status.phase {
-                    SystemPhase::Starting => "starting".to_owned(),
-                    SystemPhase::Ready => "ready".to_owned(),
-                    SystemPhase::Failed { reason } => format!("failed: {reason}"),
-                    SystemPhase::Stopping => "stopping".to_owned(),
-                };
-                let owned = if status.owned {
-                    ", goes down with its run"
-                } else {
-                    ""
-                };
-                terminal::data(&format!(
-                    "system `{}`{}: {phase}{owned} ({})",
-                    status.name,
-                    variant(status),
-                    status.compose.display()
-                ));
-                terminal::data(&table(status));
-            }
+    if arguments.volumes {
+        if arguments.all {
+            names = testbed.home().system_names();
+        }
+        for name in &names {
+            remove_volumes(testbed, name)?;
         }
     }
     Ok(Exit::Passed)
 }
 
-pub async fn logs(testbed: &Testbed, arguments: Logs) -> Result<Exit, TestbedError> {
-    // Logs outlive the system: they are found by folder, not by asking a supervisor.
-    let home = testbed.home();
-    let names = match &arguments.system {
-        Some(name) => match testbed.find(Some(name)).await {
-            Ok((_, status)) => vec![status.name],
-            Err(_) => vec![name.clone()],
-        },
-        None => home.system_names(),
+/// The system of that name, or of that Compose file, if it has volumes.
+fn with_volumes(home: &Home, asked: &str) -> Option<String> {
+    let by_file = || {
+        let read = SystemSource::new(asked.as_ref(), None).ok()?.read().ok()?;
+        Some(read.compose.name)
     };
-    let mut known = Vec::new();
-    let mut printed = false;
-    for name in &names {
-        let folder = home.system(name).root().join("logs");
-        let mut files: Vec<String> = std::fs::read_dir(&folder)
-            .map(|entries| {
-                entries
-                    .flatten()
-                    .filter_map(|entry| entry.file_name().into_string().ok())
-                    .collect()
-            })
-            .unwrap_or_default();
-        files.sort();
-        let instances: Vec<&str> = files
-            .iter()
-            .filter_map(|file| file.strip_suffix(".log"))
-            .collect();
-        let wanted = |instance: &&&str| {
-            **instance == arguments.service
-                || instance
-                    .strip_prefix(&format!("{}-", arguments.service))
-                    .is_some_and(|ordinal| ordinal.parse::<usize>().is_ok())
-        };
-        for instance in instances.iter().filter(wanted) {
-            let path = home.system(name).log(instance);
-            let mut text = String::new();
-            let mut bytes = Vec::new();
-            std::fs::File::open(&path)
-                .and_then(|mut file| file.read_to_end(&mut bytes))
-                .map_err(|source| TestbedError::Read {
-                    what: "the log",
-                    path,
-                    source,
-                })?;
-            for line in String::from_utf8_lossy(&bytes).lines() {
-                if names.len() > 1 || **instance != arguments.service {
-                    text.push_str(&format!("{instance} | "));
-                }
-                text.push_str(line);
-                text.push('\n');
-            }
-            if !text.is_empty() {
-                terminal::data(&text);
-            }
-            printed = true;
-        }
-        known.extend(instances.iter().map(|instance| (*instance).to_owned()));
+    [Some(asked.to_owned()), by_file()]
+        .into_iter()
+        .flatten()
+        .find(|name| !name.contains('/') && home.volumes(name).is_dir())
+}
+
+fn remove_volumes(testbed: &Testbed, name: &str) -> Result<(), TestbedError> {
+    let removed = testbed.remove_volumes(name)?;
+    if !removed.is_empty() {
+        terminal::note(&format!(
+            "volumes of `{name}` are removed: {}",
+            removed.join(", ")
+        ));
     }
-    if printed {
-        return Ok(Exit::Passed);
-    }
-    if names.is_empty() {
-        return Err(TestbedError::NotUp {
-            name: None,
-            known: "no system was ever up here".to_owned(),
-        });
-    }
-    Err(TestbedError::UnknownService {
-        system: arguments.system.unwrap_or_else(|| names.join(", ")),
-        service: arguments.service,
-        available: if known.is_empty() {
-            "no logs at all".to_owned()
-        } else {
-            known.join(", ")
-        },
-    })
+    Ok(())
 }
 
 pub fn config(arguments: Config) -> Result<Exit, TestbedError> {
-    let source = SystemSource::new(&arguments.compose, arguments.variant.as_deref())?;
-    let read = source.read()?;
+    let read = arguments.files.source()?.read()?;
     if !read.warnings.is_empty() {
         terminal::note(&read.warnings);
     }
     // The real /24 is claimed at the start; these addresses only show what is replaced.
-    let system = System::resolve(&read.compose, &read.compose.name, |n| {
+    let system = System::resolve(&read.compose, &read.compose.name, &home()?, |n| {
         Ok(std::net::Ipv4Addr::new(
             127,
             0,
@@ -243,92 +221,4 @@ pub fn home() -> Result<Home, TestbedError> {
         what: "find the home folder".to_owned(),
         source,
     })
-}
-
-/// One line about a system that is starting.
-pub fn progress(status: &SystemStatus) -> String {
-    let well = |instance: &&InstanceStatus| {
-        instance.state == InstanceState::Completed || instance.healthy == Some(true)
-    };
-    let done = status.instances.iter().filter(well).count();
-    let missing: Vec<&str> = status
-        .instances
-        .iter()
-        .filter(|i| !well(i))
-        .map(|i| i.name.as_str())
-        .collect();
-    format!(
-        "starting `{}`: {done}/{} ready, waiting for {}",
-        status.name,
-        status.instances.len(),
-        missing.join(", ")
-    )
-}
-
-fn variant(status: &SystemStatus) -> String {
-    status
-        .variant
-        .as_ref()
-        .map_or_else(String::new, |variant| format!(" (variant {variant})"))
-}
-
-fn table(status: &SystemStatus) -> String {
-    let mut rows = vec![
-        [
-            "service", "state", "health", "restarts", "address", "pid", "memory",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
-    ];
-    rows.extend(status.instances.iter().map(|instance| {
-        let state = match instance.state {
-            InstanceState::Waiting => "waiting",
-            InstanceState::Running => "running",
-            InstanceState::Restarting => "restarting",
-            InstanceState::Completed => "completed",
-            InstanceState::Exited => "exited",
-        };
-        let held = if instance.held {
-            " (held down by a fault)"
-        } else {
-            ""
-        };
-        [
-            instance.name.clone(),
-            format!("{state}{held}"),
-            match instance.healthy {
-                Some(true) => "healthy",
-                Some(false) => "unhealthy",
-                None => "-",
-            }
-            .to_owned(),
-            instance.restarts.to_string(),
-            instance.address.to_string(),
-            instance
-                .process
-                .as_ref()
-                .map_or_else(|| "-".to_owned(), |process| process.pid.to_string()),
-            if instance.resident_bytes == 0 {
-                "-".to_owned()
-            } else {
-                megabytes(instance.resident_bytes)
-            },
-        ]
-        .to_vec()
-    }));
-    let mut text = shaketable_report::table(&rows, usize::MAX);
-    for instance in &status.instances {
-        if let Some(path) = &instance.data_elsewhere {
-            text.push_str(&format!(
-                "{} keeps its data in {}: its user cannot enter the home folder\n",
-                instance.name,
-                path.display()
-            ));
-        }
-    }
-    text
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{} MB", bytes / (1 << 20))
 }

@@ -2,11 +2,15 @@
 //! Systems with a Kafka cluster are in `orders.rs`, a binary of its own, so that they do not
 //! compete with these tests for the machine.
 
+mod doctor;
 mod documents;
 mod healing;
+mod logs;
 mod machine;
 mod run;
+mod services;
 mod shop;
+mod supervision;
 #[path = "../support/mod.rs"]
 mod support;
 mod testbed;

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use shaketable_document::{Data, Kind, Node, duration, rate};
 
 use super::{Reader, Section, duration_or, items, text};
-use crate::Tolerance;
+use crate::{Measure, Tolerance};
 use crate::plan::{
-    Activity, ActivityKind, FaultCall, HTTP_TIMEOUT_DEFAULT, PROCESS_TIMEOUT_DEFAULT, Provider,
-    Target, Value,
+    Activity, ActivityKind, FaultCall, HTTP_TIMEOUT_DEFAULT, POSTGRES_TIMEOUT_DEFAULT,
+    PROCESS_TIMEOUT_DEFAULT, Provider, Target, Value,
 };
+use super::function::KAFKA_MODULE;
 
 impl Reader<'_> {
     pub(super) fn activities(&mut self, list: Option<&Node>, section: Section) -> Vec<Activity> {
@@ -57,11 +58,13 @@ impl Reader<'_> {
             let pauses = node.get("pauses")?;
             duration(pauses.get(key)?)
         };
+        let controls = self.controls(node);
         Some(Activity {
             kind: kind?,
             name: text(node, "name")?,
             provider: provider?,
             tolerance,
+            controls,
             pauses_before: pause("before").unwrap_or_default(),
             pauses_after: pause("after").unwrap_or_default(),
             at: node.span,
@@ -118,6 +121,13 @@ impl Reader<'_> {
                     .collect(),
                 timeout: duration_or(node, "timeout", PROCESS_TIMEOUT_DEFAULT),
             }),
+            "postgres" => Some(Provider::Postgres {
+                url: text(node, "url")?,
+                query: text(node, "query")?,
+                timeout: duration_or(node, "timeout", POSTGRES_TIMEOUT_DEFAULT),
+            }),
+            "kafka" => self.function(node, KAFKA_MODULE, section),
+            "python" => self.function(node, node.get("module")?.as_text()?, section),
             "ledger" => {
                 if section != Section::Hypothesis {
                     self.diagnostics
@@ -129,6 +139,11 @@ impl Reader<'_> {
                         .help("describe under `ledger` how messages are accounted for");
                 }
                 let measure = node.get("measure")?.as_text()?.parse().ok()?;
+                if measure == Measure::Scattered && self.has_ledger && !self.has_topic {
+                    self.diagnostics
+                        .error(tag.span, "no stage of the ledger is a topic, so nothing can be scattered")
+                        .help("add a `kafka` stage");
+                }
                 Some(Provider::Ledger { measure })
             }
             "fault" => {
@@ -147,9 +162,10 @@ impl Reader<'_> {
         }
     }
 
-    fn fault(&mut self, node: &Node) -> Option<FaultCall> {
+    pub(super) fn fault(&mut self, node: &Node) -> Option<FaultCall> {
         let name = node.get("fault")?.as_text()?;
-        let declaration = self.faults.iter().find(|fault| fault.name == name)?;
+        let faults = &self.catalogue.faults;
+        let declaration = faults.iter().find(|fault| fault.name == name)?;
         let target_node = node.get("target")?;
         let target = self.target(target_node);
         let mut parameters = BTreeMap::new();
@@ -175,6 +191,16 @@ impl Reader<'_> {
         }
         if let Some(name) = text(node, "service") {
             return Some(Target::Service(name));
+        }
+        if let Some(broker) = node.get("broker") {
+            let number = broker.scalar_text()?;
+            let parsed = number.parse().ok().filter(|node: &i32| *node >= 0);
+            if parsed.is_none() {
+                self.diagnostics
+                    .error(broker.span, format!("`{number}` is not a broker's node id"))
+                    .help("node ids are whole numbers, for example 1");
+            }
+            return parsed.map(Target::Broker);
         }
         let leader_of = node.get("leader-of")?;
         let partition = leader_of.as_text()?;
@@ -203,6 +229,12 @@ fn value(node: &Node, kind: &Kind<'_>) -> Option<Value> {
         (_, Data::Int(number)) => Some(Value::Integer(*number)),
         (_, Data::Float(number)) => Some(Value::Number(*number)),
         (_, Data::Bool(truth)) => Some(Value::Bool(*truth)),
-        (_, Data::Null | Data::List(_) | Data::Map(_)) => None,
+        (_, Data::Map(entries)) => Some(Value::Map(
+            entries
+                .iter()
+                .filter_map(|entry| Some((entry.key.clone(), entry.value.scalar_text()?)))
+                .collect(),
+        )),
+        (_, Data::Null | Data::List(_)) => None,
     }
 }

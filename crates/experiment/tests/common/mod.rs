@@ -1,7 +1,9 @@
 //! What the tests of experiments share: a catalogue, a good document, an environment.
 
 use shaketable_document::{Diagnostics, Field, Kind, Source};
-use shaketable_experiment::{Experiment, FaultDeclaration, parse};
+use shaketable_experiment::{
+    Bindings, Catalogue, Experiment, FaultDeclaration, FunctionDeclaration, parse,
+};
 
 pub const FAULTS: &[FaultDeclaration] = &[
     FaultDeclaration {
@@ -16,7 +18,7 @@ pub const FAULTS: &[FaultDeclaration] = &[
             ),
             Field::optional("times", Kind::Integer, "How often."),
         ],
-        targets: &["leader-of", "controller", "service"],
+        targets: &["leader-of", "broker", "controller", "service"],
     },
     FaultDeclaration {
         name: "process-pause",
@@ -28,10 +30,32 @@ pub const FAULTS: &[FaultDeclaration] = &[
 
 pub const GOOD: &str = include_str!("good.yaml");
 
+/// A catalogue with two native functions, a control, and a binding.
+pub fn catalogue() -> Catalogue {
+    let bound = "cloud.actions.reboot: {for-each: ids, fault: process-kill, target: {broker: '${ids}'}, restart-after: 10s}";
+    Catalogue {
+        faults: FAULTS.to_vec(),
+        functions: vec![
+            FunctionDeclaration {
+                module: "chaoskafka.actions",
+                name: "produce_messages",
+                arguments: vec![("bootstrap_servers", false), ("topic", true), ("messages", false)],
+            },
+            FunctionDeclaration {
+                module: "shaketable.kafka",
+                name: "consumer_lag",
+                arguments: vec![("group", true), ("partition", false)],
+            },
+        ],
+        controls: vec![("chaoskafka.controls.get_production_offsets", &["earliest"])],
+        bindings: Bindings::parse(&Source::new("b.yaml", bound)).expect("bindings"),
+    }
+}
+
 fn environment(name: &str) -> Option<String> {
     (name == "ORDER_API").then(|| "http://127.0.0.1:8000".to_owned())
 }
 
 pub fn read(text: &str) -> Result<(Experiment, Diagnostics), Diagnostics> {
-    parse(&Source::new("e.yaml", text), FAULTS, &environment)
+    parse(&Source::new("e.yaml", text), &catalogue(), &environment)
 }

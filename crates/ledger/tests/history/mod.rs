@@ -62,7 +62,14 @@ pub fn see(facts: &mut Facts, stage: usize, identity: &str, at_us: Option<u64>, 
         identity: identity.to_owned(),
         at_us,
         place: place.to_owned(),
+        partition: partition_of(place),
     });
+}
+
+/// The 0 of `poke-orders/0@123`.
+fn partition_of(place: &str) -> Option<i32> {
+    let (partition, _) = place.split_once('/')?.1.split_once('@')?;
+    partition.parse().ok()
 }
 
 /// Removes every sighting of an identity from a stage.

@@ -2,6 +2,7 @@
 
 use shaketable_document::{Data, Node};
 
+use super::keys;
 use super::reader::Reader;
 use super::{Condition, Dependency, DriverKind, Service};
 
@@ -9,23 +10,18 @@ impl Reader<'_> {
     pub(super) fn depends_on(&mut self, node: &Node) -> Vec<Dependency> {
         let mut dependencies = Vec::new();
         match &node.data {
-            Data::List(items) => {
-                for item in items {
-                    if let Some(service) = self.text(item) {
-                        dependencies.push(Dependency {
-                            service,
-                            condition: Condition::Started,
-                        });
-                    }
+            Data::List(_) => {
+                for service in self.strings(node, "`depends_on`").unwrap_or_default() {
+                    dependencies.push(Dependency {
+                        service,
+                        condition: Condition::Started,
+                        required: true,
+                    });
                 }
             }
             Data::Map(entries) => {
                 for entry in entries {
-                    let condition = self.condition(&entry.value);
-                    dependencies.push(Dependency {
-                        service: entry.key.clone(),
-                        condition,
-                    });
+                    dependencies.extend(self.dependency(&entry.key, &entry.value));
                 }
             }
             _ => self.error(
@@ -36,45 +32,53 @@ impl Reader<'_> {
         dependencies
     }
 
-    fn condition(&mut self, node: &Node) -> Condition {
-        let mut condition = Condition::Started;
-        let Data::Map(keys) = &node.data else {
-            self.error(
-                node.span,
-                format!(
-                    "an entry of `depends_on` is a map with `condition`, not {}",
-                    node.kind_name()
-                ),
-            );
-            return condition;
-        };
-        for key in keys {
-            if key.key != "condition" {
-                self.error(
-                    key.key_span,
-                    format!("`{}` of `depends_on` is not supported", key.key),
-                );
+    fn dependency(&mut self, service: &str, node: &Node) -> Option<Dependency> {
+        let owner = "an entry of `depends_on`";
+        let entries = self.entries(node, owner, "depends_on.", keys::DEPENDENCY)?;
+        let mut required = true;
+        let mut condition = None;
+        for entry in entries {
+            let value = &entry.value;
+            if entry.key == "required" {
+                required = self.truth(value, "`required`")?;
                 continue;
             }
-            match self.text(&key.value).as_deref() {
-                Some("service_started") => condition = Condition::Started,
-                Some("service_healthy") => condition = Condition::Healthy,
-                Some("service_completed_successfully") => {
-                    condition = Condition::CompletedSuccessfully;
+            condition = match self.string(value, "`condition`")?.as_str() {
+                "service_started" => Some(Condition::Started),
+                "service_healthy" => Some(Condition::Healthy),
+                "service_completed_successfully" => Some(Condition::CompletedSuccessfully),
+                other => {
+                    self.error(
+                        value.span,
+                        format!("`{other}` is no condition: service_started, service_healthy or service_completed_successfully"),
+                    );
+                    return None;
                 }
-                Some(other) => self.error(
-                    key.value.span,
-                    format!("`{other}` is no condition: service_started, service_healthy or service_completed_successfully"),
-                ),
-                None => {}
-            }
+            };
         }
-        condition
+        if condition.is_none() {
+            self.error(node.span, format!("{owner} lacks the key `condition`"));
+        }
+        Some(Dependency {
+            service: service.to_owned(),
+            condition: condition?,
+            required,
+        })
     }
 
-    /// Every dependency exists, can become what is waited for, and waits for none of its own.
-    /// `node` is the value of `services`.
-    pub(super) fn check_dependencies(&mut self, services: &[Service], node: &Node) {
+    /// Every dependency exists, can become what is waited for, and waits for none of its own; one
+    /// that need not exist and does not is forgotten. `node` is the value of `services`.
+    pub(super) fn check_dependencies(&mut self, services: &mut [Service], node: &Node) {
+        let is_there = |name: &str| {
+            node.get(name)
+                .is_some_and(|_| !self.is_left_out(node, name))
+        };
+        for service in services.iter_mut() {
+            service
+                .depends_on
+                .retain(|dependency| dependency.required || is_there(&dependency.service));
+        }
+        let services = &*services;
         let place = |service: &Service| {
             node.get(&service.name)
                 .and_then(|service| service.get("depends_on"))
@@ -92,6 +96,16 @@ impl Reader<'_> {
                             service.name
                         ),
                     );
+                } else if self.is_left_out(node, wanted) {
+                    self.diagnostics
+                        .error(
+                            place(service),
+                            format!(
+                                "`{}` depends on `{wanted}`, of which no profile is enabled",
+                                service.name
+                            ),
+                        )
+                        .help("enable its profile with `--profile`, or write `required: false` beside the condition");
                 } else if dependency.condition == Condition::Healthy
                     && other.is_some_and(|other| {
                         other.driver == DriverKind::Process && other.healthcheck.is_none()

@@ -5,6 +5,7 @@ use std::time::Duration;
 use shaketable_document::{Data, Node};
 
 use super::Healthcheck;
+use super::keys;
 use super::reader::Reader;
 
 /// Compose's defaults for a health check.
@@ -14,13 +15,7 @@ const HEALTH_START_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Reader<'_> {
     pub(super) fn healthcheck(&mut self, node: &Node) -> Option<Healthcheck> {
-        let Data::Map(entries) = &node.data else {
-            self.error(
-                node.span,
-                format!("`healthcheck` is a map, not {}", node.kind_name()),
-            );
-            return None;
-        };
+        let entries = self.entries(node, "`healthcheck`", "healthcheck.", keys::HEALTHCHECK)?;
         let mut check = Healthcheck {
             test: Vec::new(),
             interval: HEALTH_INTERVAL,
@@ -41,26 +36,28 @@ impl Reader<'_> {
                         None => disabled = true,
                     }
                 }
-                "interval" => check.interval = self.duration(value).unwrap_or(check.interval),
-                "timeout" => check.timeout = self.duration(value).unwrap_or(check.timeout),
+                "interval" => {
+                    check.interval = self.duration(value, "`interval`").unwrap_or(check.interval)
+                }
+                "timeout" => {
+                    check.timeout = self.duration(value, "`timeout`").unwrap_or(check.timeout)
+                }
                 "start_period" => {
-                    check.start_period = self.duration(value).unwrap_or(check.start_period)
+                    check.start_period = self
+                        .duration(value, "`start_period`")
+                        .unwrap_or(check.start_period)
                 }
                 "start_interval" => {
-                    check.start_interval = self.duration(value).unwrap_or(check.start_interval)
+                    check.start_interval = self
+                        .duration(value, "`start_interval`")
+                        .unwrap_or(check.start_interval)
                 }
-                "retries" => check.retries = self.count(value, "retries") as u32,
-                "disable" => match value.data {
-                    Data::Bool(disable) => disabled |= disable,
-                    _ => self.error(
-                        value.span,
-                        format!("`disable` is true or false, not {}", value.kind_name()),
-                    ),
-                },
-                other => self.error(
-                    entry.key_span,
-                    format!("`{other}` of `healthcheck` is not supported"),
-                ),
+                "retries" => {
+                    if let Some(count) = self.count(value, "`retries`") {
+                        check.retries = count as u32;
+                    }
+                }
+                _ => disabled |= self.truth(value, "`disable`") == Some(true),
             }
         }
         if !has_test && !disabled {
@@ -73,9 +70,11 @@ impl Reader<'_> {
     fn health_test(&mut self, node: &Node) -> Option<Vec<String>> {
         let shell = |line: String| vec!["/bin/sh".to_owned(), "-c".to_owned(), line];
         if let Data::Text(_) = node.data {
-            return self.text(node).map(shell);
+            return Some(self.string(node, "`test`").map_or_else(Vec::new, shell));
         }
-        let words = self.words(node, "test");
+        let Some(words) = self.words(node, "`test`") else {
+            return Some(Vec::new());
+        };
         match words.split_first() {
             Some((kind, _)) if kind == "NONE" => None,
             Some((kind, rest)) if kind == "CMD" && !rest.is_empty() => Some(rest.to_vec()),

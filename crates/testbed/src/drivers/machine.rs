@@ -1,4 +1,4 @@
-//! What this machine has: Java, Kafka's jars, PostgreSQL's programs, a user to run them as.
+//! What this machine has: Java, Kafka's jars, the programs of other servers, a user to run them as.
 
 use std::path::{Path, PathBuf};
 
@@ -6,21 +6,88 @@ use crate::compose::{Compose, DriverKind};
 use crate::spawn::{RunAs, find_program};
 
 /// The version of Kafka that `make setup` puts into the cache.
-const KAFKA_VERSION: &str = "4.2.0";
+pub const KAFKA_VERSION: &str = "4.2.0";
+/// The oldest Java that Kafka's brokers run on.
+pub const JAVA_MAJOR_MIN: u32 = 17;
 
 /// The programs of this machine that drivers need; each is found or says why not.
 #[derive(Clone, Debug)]
 pub struct Machine {
     /// The `java` program.
     pub java: Result<PathBuf, String>,
-    /// Kafka's jars, sorted (a shared class archive needs the same order every time).
-    pub kafka_jars: Result<Vec<PathBuf>, String>,
+    /// The Kafkas there are; there is at least one. The first is the one to take when a service does
+    /// not say which, or says one that is not there.
+    pub kafka: Result<Vec<KafkaJars>, String>,
     /// The folder of `postgres`, `initdb` and `pg_isready`.
     pub postgres: Result<PathBuf, String>,
+    /// The `redis-server` program.
+    pub redis: Result<PathBuf, String>,
+    /// The `prometheus` program.
+    pub prometheus: Result<PathBuf, String>,
     /// Whom to run servers as that refuse root; `None` when this process is not root.
     pub unprivileged: Result<Option<RunAs>, String>,
     /// The folder of this executable: services of the reference systems are built beside it.
     pub own_folder: Option<PathBuf>,
+}
+
+/// The jars of one version of Kafka.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KafkaJars {
+    /// The version, such as `4.2.0`.
+    pub version: String,
+    /// The folder that holds `libs`.
+    pub folder: PathBuf,
+    /// The jars, sorted (a class archive needs the same order every time).
+    pub jars: Vec<PathBuf>,
+}
+
+impl KafkaJars {
+    /// The jars in `libs` of `folder`; `None` when no broker is among them.
+    fn of(folder: &Path) -> Option<KafkaJars> {
+        let entries = std::fs::read_dir(folder.join("libs")).ok()?;
+        let mut jars: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        jars.retain(|path| path.extension().is_some_and(|extension| extension == "jar"));
+        jars.sort();
+        // `kafka_2.13-4.2.0.jar`, and not `kafka_2.13-4.2.0-javadoc.jar`.
+        let version = jars.iter().find_map(|jar| {
+            let name = jar.file_stem()?.to_str()?.strip_prefix("kafka_2.")?;
+            let (_, version) = name.split_once('-')?;
+            let is_version = |c: char| c.is_ascii_digit() || c == '.';
+            version.chars().all(is_version).then(|| version.to_owned())
+        })?;
+        Some(KafkaJars {
+            version,
+            folder: folder.to_path_buf(),
+            jars,
+        })
+    }
+
+    /// Whether there is a jar whose name begins so.
+    pub fn has_jar(&self, prefix: &str) -> bool {
+        let names = self.jars.iter().filter_map(|jar| jar.file_name()?.to_str());
+        names.into_iter().any(|name| name.starts_with(prefix))
+    }
+
+    /// Where the class archive of this Kafka for the given `java` program is, if there is one;
+    /// `None` when that Java does not tell its version.
+    pub fn class_archive(&self, java: &Path) -> Option<PathBuf> {
+        let java = std::fs::canonicalize(java).ok()?;
+        let release = java.parent()?.parent()?.join("release");
+        let text = std::fs::read_to_string(release).ok()?;
+        let version = text
+            .lines()
+            .find_map(|line| line.strip_prefix("JAVA_RUNTIME_VERSION="))?
+            .trim_matches('"');
+        let plain = |c: char| {
+            if c.is_ascii_alphanumeric() || ".+-".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        };
+        let name: String = version.chars().map(plain).collect();
+        Some(self.folder.join(format!("java-{name}.jsa")))
+    }
 }
 
 impl Machine {
@@ -28,13 +95,52 @@ impl Machine {
     pub fn survey() -> Machine {
         Machine {
             java: java(),
-            kafka_jars: kafka_jars(),
+            kafka: kafka(),
             postgres: postgres(),
+            redis: server("redis-server", "Redis's server", "redis-server"),
+            prometheus: server("prometheus", "Prometheus", "prometheus"),
             unprivileged: RunAs::unprivileged(&["postgres", "nobody"]),
             own_folder: std::env::current_exe()
                 .ok()
                 .and_then(|path| path.parent().map(Path::to_path_buf)),
         }
+    }
+
+    /// The Kafka to run for an image, such as `apache/kafka:4.1.1`: the one of its tag; another one
+    /// when that is not there, and then the second value is a warning that names both.
+    pub fn kafka_for(&self, image: Option<&str>) -> Result<(&KafkaJars, Option<String>), String> {
+        let all = self.kafka.as_ref().map_err(String::clone)?;
+        let first = all.first().ok_or("no Kafka was found")?;
+        let Some(wanted) = image.and_then(tag) else {
+            return Ok((first, None));
+        };
+        if let Some(kafka) = all.iter().find(|kafka| kafka.version == wanted) {
+            return Ok((kafka, None));
+        }
+        let remedy = if std::env::var_os("KAFKA_HOME").is_some_and(|home| !home.is_empty()) {
+            "KAFKA_HOME decides".to_owned()
+        } else {
+            format!("`scripts/setup.sh --kafka {wanted}` fetches it")
+        };
+        let warning = format!(
+            "Kafka {} is run instead of {wanted}, which is not on this machine; {remedy}",
+            first.version
+        );
+        Ok((first, Some(warning)))
+    }
+
+    /// What will be run otherwise than `compose` says, a line each.
+    pub fn warnings(&self, compose: &Compose) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for service in &compose.services {
+            if service.driver == DriverKind::Kafka
+                && let Ok((_, Some(warning))) = self.kafka_for(service.image.as_deref())
+                && !warnings.contains(&warning)
+            {
+                warnings.push(warning);
+            }
+        }
+        warnings
     }
 
     /// What the services of `compose` need and this machine lacks, a line each.
@@ -55,12 +161,14 @@ impl Machine {
             match service.driver {
                 DriverKind::Kafka => {
                     add(self.java.as_ref().err());
-                    add(self.kafka_jars.as_ref().err());
+                    add(self.kafka.as_ref().err());
                 }
                 DriverKind::Postgres => {
                     add(self.postgres.as_ref().err());
                     add(self.unprivileged.as_ref().err());
                 }
+                DriverKind::Redis => add(self.redis.as_ref().err()),
+                DriverKind::Prometheus => add(self.prometheus.as_ref().err()),
                 DriverKind::Process => {
                     let program = &service.command[0];
                     if find_program(program, self.own_folder.as_deref()).is_none() {
@@ -91,28 +199,54 @@ fn java() -> Result<PathBuf, String> {
         .ok_or_else(|| "Java 17 or later (`java`): neither in JAVA_HOME nor on PATH; Debian package default-jre-headless".to_owned())
 }
 
-fn kafka_jars() -> Result<Vec<PathBuf>, String> {
-    let folder = match std::env::var_os("KAFKA_HOME").filter(|home| !home.is_empty()) {
-        Some(home) => PathBuf::from(home).join("libs"),
-        None => cache_folder().join(format!("kafka-{KAFKA_VERSION}/libs")),
+/// The version that an image's tag names: `4.1.1` of `apache/kafka:4.1.1@sha256:…`. A tag that is no
+/// version (`latest`) names none.
+fn tag(image: &str) -> Option<&str> {
+    let image = image.split('@').next().unwrap_or(image);
+    let (_, name) = image.rsplit_once('/').unwrap_or(("", image));
+    let (_, tag) = name.split_once(':')?;
+    tag.starts_with(|c: char| c.is_ascii_digit()).then_some(tag)
+}
+
+/// KAFKA_HOME alone when it is set, else all of the cache: the version of `make setup` first, then
+/// the newest.
+fn kafka() -> Result<Vec<KafkaJars>, String> {
+    let home = std::env::var_os("KAFKA_HOME").filter(|home| !home.is_empty());
+    let (mut found, place) = match home {
+        Some(home) => {
+            let home = PathBuf::from(home);
+            (
+                KafkaJars::of(&home).into_iter().collect(),
+                home.join("libs"),
+            )
+        }
+        None => {
+            let cache = cache_folder();
+            let entries = std::fs::read_dir(&cache).into_iter().flatten().flatten();
+            let found: Vec<KafkaJars> = entries
+                .filter(|entry| entry.file_name().to_string_lossy().starts_with("kafka-"))
+                .filter_map(|entry| KafkaJars::of(&entry.path()))
+                .collect();
+            (found, cache.join(format!("kafka-{KAFKA_VERSION}/libs")))
+        }
     };
-    let mut jars: Vec<PathBuf> = std::fs::read_dir(&folder)
-        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
-        .unwrap_or_default();
-    jars.retain(|path| path.extension().is_some_and(|extension| extension == "jar"));
-    jars.sort();
-    let has_broker = jars.iter().any(|path| {
-        path.file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("kafka_2."))
+    found.sort_by_key(|kafka: &KafkaJars| {
+        let numbers: Vec<u32> = kafka.version.split('.').flat_map(str::parse).collect();
+        std::cmp::Reverse((kafka.version == KAFKA_VERSION, numbers))
     });
-    if has_broker {
-        Ok(jars)
-    } else {
-        Err(format!(
+    if found.is_empty() {
+        return Err(format!(
             "Apache Kafka's jars: none in {}; `make setup` fetches them, or set KAFKA_HOME to a Kafka you have",
-            folder.display()
-        ))
+            place.display()
+        ));
     }
+    Ok(found)
+}
+
+/// A server's program, by its name, what it is, and its Debian package.
+fn server(program: &str, what: &str, package: &str) -> Result<PathBuf, String> {
+    find_program(program, None)
+        .ok_or_else(|| format!("{what} (`{program}`): not on PATH; Debian package {package}"))
 }
 
 /// `SHAKETABLE_CACHE`, else `shaketable` in the user's cache folder; shared between checkouts.
@@ -155,4 +289,22 @@ fn postgres() -> Result<PathBuf, String> {
         .chain(std::env::split_paths(&path))
         .find(|folder| complete(folder))
         .ok_or_else(|| "PostgreSQL's server programs (postgres, initdb, pg_isready): neither in /usr/lib/postgresql/*/bin nor on PATH; Debian package postgresql".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_that_is_a_version_is_one() {
+        for (image, version) in [
+            ("apache/kafka:4.1.1", Some("4.1.1")),
+            ("registry:5000/apache/kafka:3.9.1@sha256:00", Some("3.9.1")),
+            ("registry:5000/apache/kafka", None),
+            ("apache/kafka:latest", None),
+            ("apache/kafka", None),
+        ] {
+            assert_eq!(tag(image), version, "{image}");
+        }
+    }
 }

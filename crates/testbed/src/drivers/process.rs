@@ -2,22 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
-use std::path::Path;
 
-use super::{Machine, Prepared, Probe};
+use nix::sys::signal::Signal;
+
+use super::{Prepared, Probe, Site};
 use crate::spawn::{Launch, find_program};
 use crate::system::Instance;
 
-pub(super) fn prepare(
-    instance: &Instance,
-    data: &Path,
-    machine: &Machine,
-) -> Result<Prepared, String> {
-    let launch = launch(&instance.command, &instance.environment, data, machine)?;
+pub(super) fn prepare(instance: &Instance, site: &Site<'_>) -> Result<Prepared, String> {
+    let launch = launch(&instance.command, instance, site)?;
     let probe = match &instance.healthcheck {
         None => Probe::None,
         Some(check) => Probe::Program {
-            launch: self::launch(&check.test, &instance.environment, data, machine)?,
+            launch: self::launch(&check.test, instance, site)?,
             check: check.clone(),
         },
     };
@@ -29,27 +26,24 @@ pub(super) fn prepare(
             .map(|port| SocketAddrV4::new(instance.address, *port))
             .collect(),
         probe,
+        client_port: None,
+        down_signal: Signal::try_from(instance.stop_signal).unwrap_or(Signal::SIGTERM),
         data_elsewhere: None,
     })
 }
 
-fn launch(
-    words: &[String],
-    environment: &BTreeMap<String, String>,
-    data: &Path,
-    machine: &Machine,
-) -> Result<Launch, String> {
+fn launch(words: &[String], instance: &Instance, site: &Site<'_>) -> Result<Launch, String> {
     let [program, arguments @ ..] = words else {
         return Err("the command is empty".to_owned());
     };
-    let path = find_program(program, machine.own_folder.as_deref()).ok_or_else(|| {
+    let path = find_program(program, site.machine.own_folder.as_deref()).ok_or_else(|| {
         format!("program `{program}` is neither beside this executable nor on PATH")
     })?;
     Ok(Launch {
         program: path,
         arguments: arguments.to_vec(),
-        environment: with_base(environment),
-        folder: data.to_path_buf(),
+        environment: with_base(&instance.environment),
+        folder: site.folder.clone(),
         user: None,
     })
 }

@@ -2,33 +2,46 @@
 //! change. Instance tasks write to it and wait on it for the instances they depend on.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use super::scribe::{Log, Scribe};
 use crate::compose::{Condition, DriverKind};
-use crate::control::{InstanceState, InstanceStatus, SystemPhase, SystemStatus};
+use crate::control::{
+    HISTORY_MAX, InstanceEvent, InstanceState, InstanceStatus, SystemPhase, SystemStatus,
+};
 use crate::home::{Home, SystemFolder};
 use crate::process::{ProcessIdentity, resident_bytes};
-use crate::system::System;
+use crate::source::SystemSource;
+use crate::system::{Instance, System};
 
-/// Lines of a log that are quoted when an instance fails.
-const LOG_TAIL_LINES: usize = 15;
-/// Bytes of a log that are searched for them.
-const LOG_TAIL_BYTES: u64 = 16 << 10;
+/// The longest wait for an instance to end beyond its own grace period.
+pub(super) const STOP_MARGIN: Duration = Duration::from_secs(5);
+
+/// What a system was made from, as its status tells.
+pub(super) struct Origin {
+    pub(super) source: SystemSource,
+    pub(super) fingerprints: BTreeMap<String, String>,
+    pub(super) owned: bool,
+}
 
 /// The board of one system.
 pub(super) struct Board {
     pub(super) system: System,
     pub(super) home: Home,
     pub(super) folder: SystemFolder,
-    compose: PathBuf,
-    variant: Option<String>,
-    owned: bool,
+    /// The logs of the instances, in the order of the instances.
+    pub(super) logs: Vec<Log>,
+    origin: Origin,
     phase: RefCell<SystemPhase>,
     slots: RefCell<Vec<InstanceStatus>>,
+    started: RefCell<Vec<Instant>>,
     changed: Notify,
     disk_complaint: Cell<bool>,
 }
@@ -38,10 +51,15 @@ impl Board {
         system: System,
         home: Home,
         folder: SystemFolder,
-        compose: PathBuf,
-        variant: Option<String>,
-        owned: bool,
+        scribe: &Scribe,
+        origin: Origin,
     ) -> Board {
+        let logs = system
+            .instances
+            .iter()
+            .map(|instance| scribe.log(&folder, &instance.name))
+            .collect();
+        let started = vec![Instant::now(); system.instances.len()];
         let slots = system
             .instances
             .iter()
@@ -52,53 +70,91 @@ impl Board {
                 address: instance.address,
                 node_id: instance.node_id(),
                 client_port: None,
+                ports: Vec::new(),
                 state: InstanceState::Waiting,
                 process: None,
                 has_check: instance.healthcheck.is_some() || instance.driver != DriverKind::Process,
                 healthy: None,
                 held: false,
                 restarts: 0,
+                started_at: None,
+                uptime_ms: None,
+                cpu_percent: None,
                 resident_bytes: 0,
+                overrides: BTreeMap::new(),
+                throttled: None,
                 last_exit: None,
                 data_elsewhere: None,
                 substitutions: instance.substitutions.clone(),
+                history: Vec::new(),
             })
             .collect();
         Board {
             system,
             home,
             folder,
-            compose,
-            variant,
-            owned,
+            logs,
+            origin,
             phase: RefCell::new(SystemPhase::Starting),
             slots: RefCell::new(slots),
+            started: RefCell::new(started),
             changed: Notify::new(),
             disk_complaint: Cell::new(false),
         }
     }
 
-    /// The status of the system; measuring memory is left out for the file.
-    pub(super) fn status(&self, with_memory: bool) -> SystemStatus {
-        let mut instances = self.slots.borrow().clone();
-        if with_memory {
-            for instance in &mut instances {
-                instance.resident_bytes = instance
-                    .process
-                    .as_ref()
-                    .map_or(0, |process| resident_bytes(process.pid));
+    /// The status of the system, measured now.
+    pub(super) fn status(&self) -> SystemStatus {
+        let mut status = self.state();
+        let started = self.started.borrow();
+        for (instance, started) in status.instances.iter_mut().zip(started.iter()) {
+            if let Some(process) = &instance.process {
+                instance.uptime_ms = Some(started.elapsed().as_millis() as u64);
+                instance.resident_bytes = resident_bytes(process.pid);
             }
         }
+        status
+    }
+
+    /// The state of the system: its status without what changes all the time.
+    fn state(&self) -> SystemStatus {
+        let Origin {
+            source,
+            fingerprints,
+            owned,
+        } = &self.origin;
         SystemStatus {
             name: self.system.name.clone(),
-            compose: self.compose.clone(),
-            variant: self.variant.clone(),
+            compose: source.compose.clone(),
+            overrides: source.overrides.clone(),
+            variant: source.variant_label(),
+            env_file: source.env_file.clone(),
+            profiles: source.profiles.clone(),
+            scale: source.scale.clone(),
             phase: self.phase.borrow().clone(),
             supervisor: ProcessIdentity::own(),
-            owned: self.owned,
-            instances,
+            owned: *owned,
+            fingerprints: fingerprints.clone(),
+            stop_bound_ms: self.stop_bound().as_millis() as u64,
+            instances: self.slots.borrow().clone(),
             hosts: self.system.hosts.clone(),
         }
+    }
+
+    /// The longest time the instances may take to end, one layer after the other.
+    fn stop_bound(&self) -> Duration {
+        let grace = |index: &usize| self.system.instances[*index].stop_grace_period + STOP_MARGIN;
+        self.stop_layers()
+            .iter()
+            .map(|layer| layer.iter().map(grace).max().unwrap_or_default())
+            .sum()
+    }
+
+    /// Which instance has that name.
+    pub(super) fn position(&self, name: &str) -> Result<usize, String> {
+        let named = |instance: &Instance| instance.name == name;
+        let position = self.system.instances.iter().position(named);
+        position.ok_or_else(|| format!("the system has no instance `{name}`"))
     }
 
     /// One instance as it is now.
@@ -114,22 +170,37 @@ impl Board {
         detail: serde_json::Value,
         change: impl FnOnce(&mut InstanceStatus),
     ) {
-        change(&mut self.slots.borrow_mut()[index]);
-        let name = &self.system.instances[index].name;
-        self.record(&json!({ "instance": name, "event": event, "detail": detail }));
+        {
+            let slot = &mut self.slots.borrow_mut()[index];
+            let before = slot.process.clone();
+            change(slot);
+            if slot.process != before {
+                slot.cpu_percent = None;
+                self.started.borrow_mut()[index] = Instant::now();
+            }
+        }
+        self.record_of(index, event, detail);
         if *self.phase.borrow() == SystemPhase::Starting && self.all_ready() {
             *self.phase.borrow_mut() = SystemPhase::Ready;
-            self.record(&json!({ "event": "ready" }));
+            self.record("ready", json!({}));
         }
         self.publish();
     }
 
+    /// Notes how much processor time an instance uses; nobody waits for that.
+    pub(super) fn measured(&self, index: usize, cpu_percent: Option<f64>) {
+        self.slots.borrow_mut()[index].cpu_percent = cpu_percent;
+    }
+
     /// The system will not become ready; the first reason stays.
     pub(super) fn fail(&self, index: usize, reason: &str) {
-        let name = &self.system.instances[index].name;
-        self.record(&json!({ "instance": name, "event": "failed", "detail": reason }));
+        self.record_of(index, "failed", json!(reason));
         if *self.phase.borrow() == SystemPhase::Starting {
-            let reason = format!("service `{name}`: {reason}{}", self.log_tail(name));
+            let name = &self.system.instances[index].name;
+            let reason = format!(
+                "service `{name}`: {reason}{}",
+                self.logs[index].last_lines()
+            );
             *self.phase.borrow_mut() = SystemPhase::Failed { reason };
         }
         self.publish();
@@ -138,6 +209,10 @@ impl Board {
     pub(super) fn set_phase(&self, phase: SystemPhase) {
         *self.phase.borrow_mut() = phase;
         self.publish();
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        *self.phase.borrow() == SystemPhase::Stopping
     }
 
     pub(super) fn is_starting(&self) -> bool {
@@ -219,31 +294,64 @@ impl Board {
         layers
     }
 
-    /// Writes `system.json` (by rename) and wakes whoever waits for a change.
+    /// Writes `system.json` and wakes whoever waits for a change.
     pub(super) fn publish(&self) {
         self.changed.notify_waiters();
-        let file = self.folder.state_file();
-        let temporary = file.with_extension("json.tmp");
-        let written = serde_json::to_vec_pretty(&self.status(false))
-            .map_err(std::io::Error::other)
-            .and_then(|bytes| std::fs::write(&temporary, bytes))
-            .and_then(|()| std::fs::rename(&temporary, &file));
-        self.complain(written, "system.json");
+        self.complain(self.write_state(), "system.json");
     }
 
-    fn record(&self, event: &serde_json::Value) {
-        let mut line = json!({
-            "at": jiff::Timestamp::now().to_string(),
-            "monotonic_us": monotonic_us(),
-        });
-        if let (Some(line), Some(event)) = (line.as_object_mut(), event.as_object()) {
-            line.extend(event.clone());
+    /// Writes `system.json`, by rename. There are values of environments in it: it is for its owner.
+    pub(super) fn write_state(&self) -> std::io::Result<()> {
+        let file = self.folder.state_file();
+        let temporary = file.with_extension("json.tmp");
+        let mut state = self.state();
+        for instance in &mut state.instances {
+            instance.cpu_percent = None;
         }
+        let bytes = serde_json::to_vec_pretty(&state).map_err(std::io::Error::other)?;
+        let mut options = std::fs::OpenOptions::new();
+        options.create(true).write(true).truncate(true).mode(0o600);
+        options.open(&temporary)?.write_all(&bytes)?;
+        std::fs::rename(&temporary, &file)
+    }
+
+    /// Records what happened to the system as a whole.
+    pub(super) fn record(&self, event: &str, more: serde_json::Value) {
+        let at = jiff::Timestamp::now().to_string();
+        self.append(&at, json!({ "event": event }), more);
+    }
+
+    /// Records what happened to one instance, also in its history.
+    fn record_of(&self, index: usize, event: &str, detail: serde_json::Value) {
+        let at = jiff::Timestamp::now().to_string();
+        let name = &self.system.instances[index].name;
+        let about = json!({ "instance": name, "event": event, "detail": detail });
+        self.append(&at, about, json!({}));
+        let history = &mut self.slots.borrow_mut()[index].history;
+        history.push(InstanceEvent {
+            at,
+            event: event.to_owned(),
+            detail,
+        });
+        let surplus = history.len().saturating_sub(HISTORY_MAX);
+        history.drain(..surplus);
+    }
+
+    fn append(&self, at: &str, event: serde_json::Value, more: serde_json::Value) {
+        let mut line = serde_json::Map::new();
+        line.insert("at".to_owned(), json!(at));
+        line.insert("monotonic_us".to_owned(), json!(monotonic_us()));
+        for part in [event, more] {
+            if let serde_json::Value::Object(part) = part {
+                line.extend(part);
+            }
+        }
+        let line = serde_json::Value::Object(line);
         let written = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.folder.events_file())
-            .and_then(|mut file| writeln!(file, "{line}"));
+            .and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
         self.complain(written, "events.ndjson");
     }
 
@@ -254,28 +362,6 @@ impl Board {
         {
             let _ = writeln!(std::io::stderr(), "cannot write {file}: {error}");
         }
-    }
-
-    fn log_tail(&self, instance: &str) -> String {
-        use std::io::{Read, Seek, SeekFrom};
-        let path = self.folder.log(instance);
-        let mut text = Vec::new();
-        let read = std::fs::File::open(&path).and_then(|mut file| {
-            let length = file.metadata()?.len();
-            file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL_BYTES)))?;
-            file.read_to_end(&mut text)
-        });
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().collect();
-        if read.is_err() || lines.is_empty() {
-            return String::new();
-        }
-        let tail = &lines[lines.len().saturating_sub(LOG_TAIL_LINES)..];
-        format!(
-            "\nlast lines of {}:\n  {}",
-            path.display(),
-            tail.join("\n  ")
-        )
     }
 }
 

@@ -1,5 +1,6 @@
 //! One instance: prepared, started when its dependencies are there, watched, started again.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,44 +12,22 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::board::Board;
+use super::health;
+use super::order::{Done, Order, refuse, settle};
+use super::throttling::Throttling;
 use crate::compose::{DriverKind, RestartPolicy};
-use crate::control::{InstanceState, SystemPhase};
-use crate::drivers::{Machine, Prepared, Probe, prepare};
-use crate::process::ProcessIdentity;
-use crate::spawn::HelperGroup;
+use crate::control::{InstanceLaunch, InstanceState, InstanceStatus};
+use crate::drivers::{Machine, Prepared, prepare};
+use crate::process::{ProcessIdentity, signal_tree};
+use crate::spawn::Launch;
+use crate::system::Instance;
 
 /// The wait before the first restart; each further one waits twice as long, as Docker does.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
-/// The longest wait between two starts.
+/// The longest wait between two starts. Docker's is a minute, longer than most experiments.
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// A process that ran this long starts with the first back-off again.
 const BACKOFF_RESET_AFTER: Duration = Duration::from_secs(10);
-/// The longest wait between looks at a health probe's result when it fails before its time.
-const PROBE_PAUSE_MIN: Duration = Duration::from_millis(50);
-
-/// Where the answer to an order goes.
-pub(super) type Done = oneshot::Sender<Result<(), String>>;
-
-/// What an instance task can be told.
-pub(super) enum Order {
-    Signal {
-        process: ProcessIdentity,
-        signal: Signal,
-        done: Done,
-    },
-    Hold {
-        done: Done,
-    },
-    Release {
-        done: Done,
-    },
-    Terminate {
-        done: Done,
-    },
-    Stop {
-        done: oneshot::Sender<()>,
-    },
-}
 
 /// The life of one instance, until it is told to stop for good.
 pub(super) async fn run(
@@ -57,22 +36,15 @@ pub(super) async fn run(
     index: usize,
     mut orders: mpsc::Receiver<Order>,
 ) {
-    let instance = board.system.instances[index].clone();
     let ready_to_start = async {
-        let prepared = prepare(
-            &instance,
-            &board.system,
-            &board.home,
-            &board.folder,
-            &machine,
-        )
-        .await;
+        let prepared = prepare_with(&board, &machine, index, &BTreeMap::new()).await;
         board.dependencies_of(index).await;
         prepared
     };
+    let waiting = "it waits for what it depends on and was not started yet";
     let prepared = tokio::select! {
         prepared = ready_to_start => prepared,
-        stop = wait_for_stop(&board, index, &mut orders) => { let _ = stop.send(()); return; }
+        stop = wait_for_stop(&board, index, &mut orders, waiting) => { let _ = stop.send(()); return; }
     };
     let prepared = match prepared {
         Ok(prepared) => prepared,
@@ -81,37 +53,74 @@ pub(super) async fn run(
                 slot.state = InstanceState::Exited
             });
             board.fail(index, &reason);
-            let stop = wait_for_stop(&board, index, &mut orders).await;
+            let stop = wait_for_stop(&board, index, &mut orders, &reason).await;
             let _ = stop.send(());
             return;
         }
     };
     let mut life = Life {
         board,
+        machine,
         index,
+        launch: prepared.launch.clone(),
         prepared,
+        prepared_with: BTreeMap::new(),
         backoff: BACKOFF_FIRST,
-        failures: 0,
+        retries: 0,
+        restart: None,
     };
     life.learn();
     while let Some(next) = life.once(&mut orders).await {
-        match next {
-            Next::Again(wait) => {
-                let stop = tokio::select! {
-                    () = tokio::time::sleep(wait) => None,
-                    stop = wait_for_stop(&life.board, index, &mut orders) => Some(stop),
-                };
-                if let Some(stop) = stop {
-                    let _ = stop.send(());
-                    return;
+        let wait = match next {
+            Next::Again(wait) => Some(wait),
+            Next::Held | Next::Done => None,
+        };
+        if let Some(wait) = wait {
+            let after_ms = wait.as_millis() as u64;
+            life.change("restarting", json!({ "after_ms": after_ms }), |_| {});
+        }
+        if let Some(stop) = life.idle(wait, &mut orders).await {
+            let _ = stop.send(());
+            return;
+        }
+    }
+}
+
+/// Prepares an instance with variables laid over its environment.
+async fn prepare_with(
+    board: &Board,
+    machine: &Machine,
+    index: usize,
+    overrides: &BTreeMap<String, String>,
+) -> Result<Prepared, String> {
+    let mut instance = board.system.instances[index].clone();
+    instance.environment.extend(overrides.clone());
+    prepare(
+        &instance,
+        &board.system,
+        &board.home,
+        &board.folder,
+        machine,
+    )
+    .await
+}
+
+/// Answers orders before there ever was a process, until the one to stop for good.
+async fn wait_for_stop(
+    board: &Board,
+    index: usize,
+    orders: &mut mpsc::Receiver<Order>,
+    reason: &str,
+) -> oneshot::Sender<()> {
+    loop {
+        match orders.recv().await {
+            Some(order) => {
+                let left = settle(board, index, order);
+                if let Some(stop) = left.and_then(|order| refuse(order, reason)) {
+                    return stop;
                 }
             }
-            Next::Held | Next::Done => {
-                if let Some(stop) = life.wait_for_release(&mut orders).await {
-                    let _ = stop.send(());
-                    return;
-                }
-            }
+            None => std::future::pending().await,
         }
     }
 }
@@ -120,7 +129,7 @@ pub(super) async fn run(
 enum Next {
     /// Start it again after this time.
     Again(Duration),
-    /// A fault keeps it down.
+    /// It is kept down.
     Held,
     /// It has done what it was to do, or may not be started again.
     Done,
@@ -128,10 +137,18 @@ enum Next {
 
 struct Life {
     board: Rc<Board>,
+    machine: Rc<Machine>,
     index: usize,
     prepared: Prepared,
+    /// The variables that were laid over its environment for that.
+    prepared_with: BTreeMap<String, String>,
+    /// What is, or was last, or will be first launched.
+    launch: Launch,
     backoff: Duration,
-    failures: u32,
+    /// Restarts by policy so far.
+    retries: u32,
+    /// Who waits for the next start.
+    restart: Option<Done>,
 }
 
 impl Life {
@@ -139,20 +156,28 @@ impl Life {
         &self,
         event: &str,
         detail: serde_json::Value,
-        change: impl FnOnce(&mut crate::control::InstanceStatus),
+        change: impl FnOnce(&mut InstanceStatus),
     ) {
         self.board.change(self.index, event, detail, change);
     }
 
+    fn instance(&self) -> &Instance {
+        &self.board.system.instances[self.index]
+    }
+
     /// Puts on the board what the driver found out.
     fn learn(&self) {
-        let client_port = match &self.prepared.probe {
-            Probe::KafkaBroker { address, .. } => Some(address.port()),
-            _ => None,
-        };
+        let client_port = self.prepared.client_port;
+        let listens = self.prepared.listens.iter().map(|address| address.port());
+        let mut ports: Vec<u16> = listens.collect();
+        if let Some(first) = client_port {
+            ports.retain(|port| *port != first);
+            ports.insert(0, first);
+        }
         let elsewhere = self.prepared.data_elsewhere.clone();
         self.change("prepared", json!(null), |slot| {
             slot.client_port = client_port;
+            slot.ports = ports;
             slot.data_elsewhere = elsewhere;
         });
     }
@@ -160,9 +185,12 @@ impl Life {
     /// Starts the process and stays with it until it ends. `None` when it was told to stop for good.
     async fn once(&mut self, orders: &mut mpsc::Receiver<Order>) -> Option<Next> {
         if self.board.slot(self.index).held {
+            self.answer_restart(Err("it is held down".to_owned()));
             return Some(Next::Held);
         }
-        let mut child = match self.start() {
+        let started = self.start().await;
+        self.answer_restart(started.as_ref().map(|_| ()).map_err(Clone::clone));
+        let mut child = match started {
             Ok(child) => child,
             Err(reason) => {
                 self.change("not-started", json!(reason), |slot| {
@@ -173,17 +201,21 @@ impl Life {
             }
         };
         let started = Instant::now();
-        let watch = tokio::task::spawn_local(watch_health(
+        let watch = tokio::task::spawn_local(health::watch(
             self.board.clone(),
             self.index,
             self.prepared.probe.clone(),
         ));
         let pid = child.id().unwrap_or_default() as i32;
-        let mut kill_at: Option<Instant> = None;
-        let mut stopping: Option<oneshot::Sender<()>> = None;
+        let mut running = Running {
+            pid,
+            throttling: None,
+            kill_at: None,
+            stopping: None,
+        };
         let status = loop {
             let patience = async {
-                match kill_at {
+                match running.kill_at {
                     Some(at) => tokio::time::sleep_until(at).await,
                     None => std::future::pending().await,
                 }
@@ -192,54 +224,15 @@ impl Life {
                 status = child.wait() => break status,
                 () = patience => {
                     signal_group(pid, Signal::SIGKILL);
-                    kill_at = None;
+                    running.kill_at = None;
                 }
-                order = orders.recv() => match order {
-                    Some(Order::Signal { process, signal, done }) => {
-                        if self.board.slot(self.index).process.as_ref() != Some(&process) {
-                            let _ = done.send(Err("it is another process by now".to_owned()));
-                            continue;
-                        }
-                        let sent = kill(Pid::from_raw(pid), signal).map_err(|error| format!("cannot send {signal}: {error}"));
-                        self.change("signalled", json!(signal.as_str()), |_| {});
-                        let _ = done.send(sent);
-                    }
-                    Some(Order::Hold { done }) => {
-                        self.change("held", json!(null), |slot| slot.held = true);
-                        let _ = done.send(Ok(()));
-                    }
-                    Some(Order::Release { done }) => {
-                        self.change("released", json!(null), |slot| slot.held = false);
-                        let _ = done.send(Ok(()));
-                    }
-                    Some(Order::Terminate { done }) => {
-                        // PostgreSQL's SIGTERM waits for clients to leave; SIGINT is its fast
-                        // shutdown, and its image's choice.
-                        let signal = match self.board.system.instances[self.index].driver {
-                            DriverKind::Postgres => Signal::SIGINT,
-                            DriverKind::Kafka | DriverKind::Process => Signal::SIGTERM,
-                        };
-                        kill_at = Some(self.ask_to_end(pid, signal));
-                        let _ = done.send(Ok(()));
-                    }
-                    Some(Order::Stop { done }) => {
-                        stopping = Some(done);
-                        kill_at = match self.board.system.instances[self.index].driver {
-                            DriverKind::Process => Some(self.ask_to_end(pid, Signal::SIGTERM)),
-                            // Servers' data goes with them, as a container's does: a graceful end
-                            // would only cost time. PostgreSQL takes its children along.
-                            DriverKind::Postgres => Some(self.ask_to_end(pid, Signal::SIGQUIT)),
-                            DriverKind::Kafka => {
-                                signal_group(pid, Signal::SIGKILL);
-                                None
-                            }
-                        };
-                    }
-                    None => return None,
-                }
+                order = orders.recv() => self.obey(order?, &mut running),
             }
         };
         watch.abort();
+        if let Some(throttling) = running.throttling.take() {
+            throttling.ended();
+        }
         // Whatever it started and left behind in its process group.
         signal_group(pid, Signal::SIGKILL);
         let (exit, success) = match status {
@@ -255,15 +248,18 @@ impl Life {
         self.change("exited", json!(exit), |slot| {
             slot.state = state;
             slot.process = None;
+            slot.started_at = None;
             slot.healthy = None;
+            slot.throttled = None;
             slot.last_exit = Some(exit.clone());
             slot.restarts += u32::from(state == InstanceState::Restarting);
         });
-        if let Some(done) = stopping {
+        if let Some(done) = running.stopping {
             let _ = done.send(());
             return None;
         }
         if state == InstanceState::Exited && self.board.is_starting() {
+            self.board.logs[self.index].last_words().await;
             self.board.fail(
                 self.index,
                 &format!("it ended with {exit} before the system was ready"),
@@ -272,66 +268,234 @@ impl Life {
         Some(next)
     }
 
-    fn start(&mut self) -> Result<Child, String> {
+    /// Carries out an order while the process runs.
+    fn obey(&mut self, order: Order, running: &mut Running) {
+        let Some(order) = settle(&self.board, self.index, order) else {
+            return;
+        };
+        let is_process =
+            |process: &ProcessIdentity| match self.board.slot(self.index).process.as_ref()
+                == Some(process)
+            {
+                true => Ok(()),
+                false => Err("it is another process by now".to_owned()),
+            };
+        match order {
+            Order::Launch { answer } => {
+                let _ = answer.send(Ok(self.launched()));
+            }
+            Order::Signal {
+                process,
+                signal,
+                tree,
+                done,
+            } => {
+                let sent = is_process(&process).and_then(|()| send(running.pid, signal, tree));
+                if sent.is_ok() {
+                    self.change("signalled", json!(signal.as_str()), |_| {});
+                }
+                let _ = done.send(sent);
+            }
+            Order::Throttle {
+                process,
+                throttle,
+                done,
+            } => {
+                let begun =
+                    is_process(&process).and_then(|()| Throttling::begin(running.pid, throttle));
+                let _ = done.send(begun.map(|throttling| {
+                    running.throttling = Some(throttling);
+                    self.change("throttled", json!(throttle), |slot| {
+                        slot.throttled = Some(throttle);
+                    });
+                }));
+            }
+            Order::Unthrottle { done } => {
+                self.unthrottle(running);
+                // Also what another hand has stopped: after this the process runs.
+                signal_tree(running.pid, Signal::SIGCONT);
+                let _ = done.send(Ok(()));
+            }
+            Order::Terminate { done } => {
+                self.ask_to_end(running, self.stop_signal());
+                let _ = done.send(Ok(()));
+            }
+            Order::Restart { done } if self.board.slot(self.index).held => {
+                let _ = done.send(Err("it is held down once it ends".to_owned()));
+            }
+            Order::Restart { done } => {
+                self.answer_restart(Err("another restart came after this one".to_owned()));
+                self.restart = Some(done);
+                self.ask_to_end(running, self.stop_signal());
+            }
+            Order::Stop { done } => {
+                running.stopping = Some(done);
+                self.ask_to_end(running, self.prepared.down_signal);
+            }
+            // Settled above.
+            Order::Hold { .. } | Order::Release { .. } | Order::Environment { .. } => {}
+        }
+    }
+
+    /// Has nothing running: waits for its time to start again, or until it is told to. The value is
+    /// who waits for it to stop for good.
+    async fn idle(
+        &mut self,
+        wait: Option<Duration>,
+        orders: &mut mpsc::Receiver<Order>,
+    ) -> Option<oneshot::Sender<()>> {
+        let wake = wait.map(|wait| Instant::now() + wait);
+        loop {
+            let time_to_start = async {
+                match wake {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let order = tokio::select! {
+                () = time_to_start => return None,
+                order = orders.recv() => order?,
+            };
+            match order {
+                Order::Launch { answer } => {
+                    let _ = answer.send(Ok(self.launched()));
+                }
+                Order::Restart { done } if !self.board.slot(self.index).held => {
+                    self.restart = Some(done);
+                    return None;
+                }
+                order => {
+                    let released = wait.is_none() && matches!(order, Order::Release { .. });
+                    let left = settle(&self.board, self.index, order);
+                    if let Some(stop) = left.and_then(|order| refuse(order, "it does not run")) {
+                        return Some(stop);
+                    }
+                    if released {
+                        self.backoff = BACKOFF_FIRST;
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn answer_restart(&mut self, answer: Result<(), String>) {
+        if let Some(done) = self.restart.take() {
+            let _ = done.send(answer);
+        }
+    }
+
+    async fn start(&mut self) -> Result<Child, String> {
+        self.lay_over().await?;
         for address in &self.prepared.listens {
             crate::address::check_free(*address)?;
         }
-        let launch = &self.prepared.launch;
-        let log = self
-            .board
-            .folder
-            .log(&self.board.system.instances[self.index].name);
-        let command = crate::spawn::command(launch, Some(&log))
-            .map_err(|error| format!("cannot write its log {}: {error}", log.display()))?;
-        let child = tokio::process::Command::from(command)
-            .spawn()
-            .map_err(|error| format!("cannot start {}: {error}", launch.program.display()))?;
+        let program = self.launch.program.display();
+        let child = self.board.logs[self.index]
+            .open()
+            .and_then(|output| crate::spawn::command(&self.launch, Some(output)))
+            .and_then(|command| tokio::process::Command::from(command).spawn())
+            .map_err(|error| format!("cannot start {program}: {error}"))?;
         let identity = child.id().and_then(|pid| ProcessIdentity::of(pid as i32));
         self.change("started", json!(child.id()), |slot| {
             slot.state = InstanceState::Running;
             slot.process = identity;
+            slot.started_at = Some(jiff::Timestamp::now().to_string());
             slot.healthy = None;
         });
         Ok(child)
     }
 
-    /// Asks the process to end, also when it is paused, and says when patience ends.
-    fn ask_to_end(&self, pid: i32, signal: Signal) -> Instant {
-        let _ = kill(Pid::from_raw(pid), signal);
-        let _ = kill(Pid::from_raw(pid), Signal::SIGCONT);
+    /// Works out what is launched, with the variables that are to be laid over its environment. The
+    /// environment of a Kafka node is also its configuration, and that of a program also its health
+    /// check's: these are prepared again.
+    async fn lay_over(&mut self) -> Result<(), String> {
+        let hosts = &self.board.system.hosts;
+        let own = Some(self.instance().address);
+        let overrides: BTreeMap<String, String> = self
+            .board
+            .slot(self.index)
+            .overrides
+            .into_iter()
+            .map(|(name, value)| {
+                let value = hosts.replace_in(&name, &value, own);
+                (name, value)
+            })
+            .collect();
+        let is_read = matches!(
+            self.instance().driver,
+            DriverKind::Kafka | DriverKind::Process
+        );
+        if is_read && overrides != self.prepared_with {
+            self.prepared =
+                prepare_with(&self.board, &self.machine, self.index, &overrides).await?;
+            self.prepared_with = overrides.clone();
+        }
+        self.launch = self.prepared.launch.clone();
+        self.launch.environment.extend(overrides);
+        Ok(())
+    }
+
+    fn launched(&self) -> InstanceLaunch {
+        InstanceLaunch {
+            program: self.launch.program.clone(),
+            arguments: self.launch.arguments.clone(),
+            environment: self.launch.environment.clone(),
+            folder: self.launch.folder.clone(),
+        }
+    }
+
+    /// `stop_signal`.
+    fn stop_signal(&self) -> Signal {
+        Signal::try_from(self.instance().stop_signal).unwrap_or(Signal::SIGTERM)
+    }
+
+    /// Asks the process to end, also when it is paused or throttled; its patience ends after the
+    /// grace period.
+    fn ask_to_end(&self, running: &mut Running, signal: Signal) {
+        self.unthrottle(running);
+        let _ = kill(Pid::from_raw(running.pid), signal);
+        signal_tree(running.pid, Signal::SIGCONT);
         self.change("asked-to-end", json!(signal.as_str()), |_| {});
-        Instant::now() + self.board.system.instances[self.index].stop_grace_period
+        running.kill_at = Some(Instant::now() + self.instance().stop_grace_period);
+    }
+
+    fn unthrottle(&self, running: &mut Running) {
+        if running.throttling.take().is_some() {
+            self.change("unthrottled", json!(null), |slot| slot.throttled = None);
+        }
     }
 
     /// Whether ending well is what it is there for: others wait for that, or nothing says that it
     /// should keep running.
     fn may_complete(&self) -> bool {
-        let instance = &self.board.system.instances[self.index];
+        let instance = self.instance();
         instance.one_shot
             || (instance.driver == DriverKind::Process && instance.healthcheck.is_none())
     }
 
     fn after_exit(&mut self, success: bool, ran_for: Duration) -> Next {
-        let instance = &self.board.system.instances[self.index];
         if self.board.slot(self.index).held {
             return Next::Held;
         }
-        if instance.one_shot && success {
+        if self.restart.is_some() {
+            return Next::Again(Duration::ZERO);
+        }
+        if self.instance().one_shot && success {
             return Next::Done;
         }
         if ran_for >= BACKOFF_RESET_AFTER {
             self.backoff = BACKOFF_FIRST;
-            self.failures = 0;
         }
-        self.failures += 1;
-        let again = match instance.restart {
+        let again = match self.instance().restart {
             RestartPolicy::No => false,
             RestartPolicy::Always => true,
             RestartPolicy::OnFailure(most) => {
-                !success && most.is_none_or(|most| self.failures <= most)
+                !success && most.is_none_or(|most| self.retries < most)
             }
         };
         if again {
+            self.retries += 1;
             Next::Again(self.next_backoff())
         } else {
             Next::Done
@@ -343,156 +507,24 @@ impl Life {
         self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
         wait
     }
-
-    /// Stays down until it is released; the value is who waits for it to stop for good.
-    async fn wait_for_release(
-        &mut self,
-        orders: &mut mpsc::Receiver<Order>,
-    ) -> Option<oneshot::Sender<()>> {
-        while let Some(order) = orders.recv().await {
-            match order {
-                Order::Release { done } => {
-                    self.backoff = BACKOFF_FIRST;
-                    self.change("released", json!(null), |slot| slot.held = false);
-                    let _ = done.send(Ok(()));
-                    return None;
-                }
-                order => {
-                    if let Some(stop) = refuse_while_down(&self.board, self.index, order) {
-                        return Some(stop);
-                    }
-                }
-            }
-        }
-        None
-    }
 }
 
-/// Answers orders while there is no process, until the one to stop for good.
-async fn wait_for_stop(
-    board: &Board,
-    index: usize,
-    orders: &mut mpsc::Receiver<Order>,
-) -> oneshot::Sender<()> {
-    loop {
-        match orders.recv().await {
-            Some(order) => {
-                if let Some(stop) = refuse_while_down(board, index, order) {
-                    return stop;
-                }
-            }
-            None => std::future::pending().await,
-        }
-    }
+/// A process, and what is going on with it.
+struct Running {
+    pid: i32,
+    throttling: Option<Throttling>,
+    /// When patience with it ends.
+    kill_at: Option<Instant>,
+    /// Who waits for it to stop for good.
+    stopping: Option<oneshot::Sender<()>>,
 }
 
-fn refuse_while_down(board: &Board, index: usize, order: Order) -> Option<oneshot::Sender<()>> {
-    match order {
-        Order::Stop { done } => return Some(done),
-        Order::Hold { done } => {
-            board.change(index, "held", json!(null), |slot| slot.held = true);
-            let _ = done.send(Ok(()));
-        }
-        Order::Release { done } => {
-            board.change(index, "released", json!(null), |slot| slot.held = false);
-            let _ = done.send(Ok(()));
-        }
-        Order::Terminate { done } => {
-            let _ = done.send(Ok(()));
-        }
-        Order::Signal { done, .. } => {
-            let _ = done.send(Err("it does not run".to_owned()));
-        }
+fn send(pid: i32, signal: Signal, tree: bool) -> Result<(), String> {
+    if tree {
+        signal_tree(pid, signal);
+        return Ok(());
     }
-    None
-}
-
-/// Observes the health of a running process until it is told to stop.
-async fn watch_health(board: Rc<Board>, index: usize, probe: Probe) {
-    let check = match &probe {
-        Probe::None => return,
-        Probe::Program { check, .. } | Probe::KafkaBroker { check, .. } => check.clone(),
-    };
-    let started = Instant::now();
-    let mut failures = 0;
-    loop {
-        let begun = Instant::now();
-        let well = tokio::time::timeout(check.timeout, observe(&probe))
-            .await
-            .unwrap_or(false);
-        let known = board.slot(index).healthy;
-        if well {
-            failures = 0;
-            if known != Some(true) {
-                board.change(index, "healthy", json!(null), |slot| {
-                    slot.healthy = Some(true)
-                });
-            }
-        } else if known == Some(true) || started.elapsed() >= check.start_period {
-            failures += 1;
-            if failures >= check.retries && known != Some(false) {
-                board.change(index, "unhealthy", json!(null), |slot| {
-                    slot.healthy = Some(false)
-                });
-                // The drivers' own probes are patient until the system's time is up.
-                if board.is_starting()
-                    && board.system.instances[index].driver == DriverKind::Process
-                {
-                    board.fail(
-                        index,
-                        &format!(
-                            "its health check failed {failures} times in a row: `{}`",
-                            check.test.join(" ")
-                        ),
-                    );
-                }
-            }
-        }
-        let stopping = board.status(false).phase == SystemPhase::Stopping;
-        if stopping {
-            return;
-        }
-        let interval = if known.is_none() && !well {
-            check.start_interval
-        } else {
-            check.interval
-        };
-        tokio::time::sleep(
-            interval
-                .saturating_sub(begun.elapsed())
-                .max(PROBE_PAUSE_MIN),
-        )
-        .await;
-    }
-}
-
-async fn observe(probe: &Probe) -> bool {
-    match probe {
-        Probe::None => true,
-        Probe::Program { launch, .. } => {
-            let Ok(command) = crate::spawn::command(launch, None) else {
-                return false;
-            };
-            let child = tokio::process::Command::from(command)
-                .kill_on_drop(true)
-                .spawn();
-            let Ok(mut child) = child else {
-                return false;
-            };
-            let _group = HelperGroup::of(&child);
-            child.wait().await.is_ok_and(|status| status.success())
-        }
-        Probe::KafkaBroker {
-            address, node_id, ..
-        } => {
-            let cluster =
-                shaketable_kafka::Cluster::new([address.to_string()], "shaketable-health");
-            cluster
-                .metadata(Some(&[]))
-                .await
-                .is_ok_and(|metadata| metadata.broker(*node_id).is_some())
-        }
-    }
+    kill(Pid::from_raw(pid), signal).map_err(|error| format!("cannot send {signal}: {error}"))
 }
 
 fn signal_group(pid: i32, signal: Signal) {

@@ -1,7 +1,7 @@
 //! The supervisor: one process that owns every other process of one system.
 //!
-//! It runs on a single thread, the main one, because children are bound to the life of the thread
-//! that started them ([`crate::spawn`]). One task per instance ([`instance`]) waits for what the
+//! It runs on the main thread, because children are bound to the life of the thread that started
+//! them ([`crate::spawn`]); the only other thread writes logs ([`scribe`]). One task per instance ([`instance`]) waits for what the
 //! instance depends on, starts it, watches it and starts it again; a control task answers requests;
 //! the main task ends everything when it is told to, when a signal comes, or when the owner dies.
 //!
@@ -15,32 +15,42 @@
 
 mod board;
 mod guard;
+mod health;
 mod instance;
+mod meter;
+mod order;
+mod remains;
+mod requests;
+mod scribe;
+mod throttling;
 
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
 
+use serde_json::json;
 use tokio::io::AsyncReadExt;
-use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::address::Subnet;
-use crate::control::{Answer, Request, SystemPhase, SystemStatus};
+use crate::control::{SystemPhase, fingerprints};
 use crate::drivers::Machine;
 use crate::error::TestbedError;
-use crate::home::{Home, SystemFolder};
+use crate::home::Home;
+use crate::process::ProcessIdentity;
+use crate::source::SystemSource;
 use crate::system::System;
-use crate::testbed::SystemSource;
-use board::Board;
+use board::{Board, Origin, STOP_MARGIN};
 use guard::Guard;
-use instance::{Done, Order};
+use order::Order;
+use scribe::Scribe;
+
+pub(crate) use remains::Claim;
 
 /// How long the owner's end of the pipe may stay silent: for ever; only its end matters.
 const OWNER_READ_BYTES: usize = 64;
-/// The longest wait for one layer of services to end beyond their own grace periods.
-const STOP_MARGIN: Duration = Duration::from_secs(5);
+/// How many orders may wait for one instance.
+const ORDERS_WAITING_MAX: usize = 16;
 
 /// What a supervisor is to run.
 #[derive(Clone, Debug)]
@@ -56,7 +66,7 @@ pub struct Assignment {
 }
 
 /// Runs a system until it is taken down. Blocks the calling thread, which must be the main one and
-/// the only one.
+/// the only one; the one that writes logs comes later and starts no process.
 pub fn supervise(assignment: Assignment) -> Result<(), TestbedError> {
     let guard = Guard::post().map_err(TestbedError::io("post the supervisor's guard"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -67,49 +77,51 @@ pub fn supervise(assignment: Assignment) -> Result<(), TestbedError> {
 }
 
 async fn run(assignment: Assignment, guard: Guard) -> Result<(), TestbedError> {
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(TestbedError::io("listen for SIGTERM"))?;
+    let mut interrupt =
+        signal(SignalKind::interrupt()).map_err(TestbedError::io("listen for SIGINT"))?;
     let home = Home::at(&assignment.home).map_err(TestbedError::io("find the home folder"))?;
     let folder = home.system(&assignment.name);
-    std::fs::create_dir_all(folder.root().join("logs")).map_err(TestbedError::io(format!(
-        "make {}",
-        folder.root().display()
-    )))?;
-    let _lock = lock(&folder, &assignment.name)?;
-    end_leftovers(&folder.state_file());
-    remove_data(&folder)?;
-    remove_records(&folder)?;
+    let claim = Claim::of(&folder, &assignment.name)?;
+    claim.end_leftovers();
+    claim.remove_data()?;
+    claim.remove_records()?;
     let listener = crate::control::listen(folder.root()).map_err(TestbedError::io(format!(
         "listen on {}/control.sock",
         folder.root().display()
     )))?;
+    let scribe = Scribe::start().map_err(TestbedError::io("start the thread that writes logs"))?;
 
+    let not_ready = |reason: String| TestbedError::NotReady {
+        system: assignment.name.clone(),
+        reason,
+    };
     let read = assignment.source.read()?;
-    let subnet = Subnet::claim(&format!("{}/{}", home.root().display(), assignment.name)).map_err(
-        |reason| TestbedError::NotReady {
-            system: assignment.name.clone(),
-            reason,
-        },
-    )?;
-    let system =
-        System::resolve(&read.compose, &assignment.name, |n| subnet.host(n)).map_err(|reason| {
-            TestbedError::NotReady {
-                system: assignment.name.clone(),
-                reason,
-            }
-        })?;
-    let board = Rc::new(Board::new(
-        system,
-        home,
-        folder,
-        assignment.source.compose.clone(),
-        assignment.source.variant_label(),
-        assignment.owned,
-    ));
-    board.publish();
+    let preference = format!("{}/{}", home.root().display(), assignment.name);
+    let subnet = Subnet::claim(&preference).map_err(not_ready)?;
+    let system = System::resolve(&read.compose, &assignment.name, &home, |n| subnet.host(n))
+        .map_err(not_ready)?;
+    let origin = Origin {
+        source: assignment.source.clone(),
+        fingerprints: fingerprints(&read.compose),
+        owned: assignment.owned,
+    };
+    let board = Rc::new(Board::new(system, home, folder, &scribe, origin));
+    // Without this record the next supervisor would not find what this one leaves, should it die.
+    board.write_state().map_err(TestbedError::io(format!(
+        "write {} (nothing was started)",
+        board.folder.state_file().display()
+    )))?;
+    board.record(
+        "supervised",
+        json!({ "supervisor": ProcessIdentity::own() }),
+    );
 
     let machine = Rc::new(Machine::survey());
     let mut orders = Vec::new();
     for index in 0..board.system.instances.len() {
-        let (sender, receiver) = mpsc::channel(16);
+        let (sender, receiver) = mpsc::channel(ORDERS_WAITING_MAX);
         orders.push(sender);
         tokio::task::spawn_local(instance::run(
             board.clone(),
@@ -119,18 +131,15 @@ async fn run(assignment: Assignment, guard: Guard) -> Result<(), TestbedError> {
         ));
     }
     let orders = Rc::new(orders);
+    tokio::task::spawn_local(meter::run(board.clone()));
 
     let (down_sender, mut down) = mpsc::channel::<Option<tokio::sync::oneshot::Sender<()>>>(4);
-    tokio::task::spawn_local(answer_all(
+    tokio::task::spawn_local(requests::answer_all(
         listener,
         board.clone(),
         orders.clone(),
         down_sender.clone(),
     ));
-    let mut terminate =
-        signal(SignalKind::terminate()).map_err(TestbedError::io("listen for SIGTERM"))?;
-    let mut interrupt =
-        signal(SignalKind::interrupt()).map_err(TestbedError::io("listen for SIGINT"))?;
     let reply = tokio::select! {
         reply = down.recv() => reply.flatten(),
         _ = terminate.recv() => None,
@@ -140,112 +149,18 @@ async fn run(assignment: Assignment, guard: Guard) -> Result<(), TestbedError> {
     take_down(&board, &orders).await;
     guard.dismiss();
     drop(subnet);
-    let removed = remove_data(&board.folder);
+    for log in &board.logs {
+        log.last_words().await;
+    }
+    scribe.close();
+    board.record("down", json!({}));
+    let removed = claim.remove_data();
     if let Some(reply) = reply {
         let _ = reply.send(());
         // The answer is on its way through the control task; wait until it is written.
         while let Some(Some(_)) = down.recv().await {}
     }
     removed
-}
-
-/// One supervisor per folder; the kernel gives the lock back when the process dies.
-fn lock(folder: &SystemFolder, name: &str) -> Result<std::fs::File, TestbedError> {
-    let path = folder.root().join("lock");
-    let file = std::fs::File::create(&path)
-        .map_err(TestbedError::io(format!("make {}", path.display())))?;
-    file.try_lock()
-        .map_err(|_| TestbedError::Conflict(format!("system `{name}` already has a supervisor")))?;
-    Ok(file)
-}
-
-/// Removes what the servers kept, as removing a container does.
-fn remove_data(folder: &SystemFolder) -> Result<(), TestbedError> {
-    if let Some(status) = read_state(&folder.state_file()) {
-        let elsewhere = status
-            .instances
-            .iter()
-            .filter_map(|instance| instance.data_elsewhere.as_deref());
-        for path in elsewhere.filter(|path| path.exists()) {
-            std::fs::remove_dir_all(path)
-                .map_err(TestbedError::io(format!("remove {}", path.display())))?;
-        }
-    }
-    let data = folder.root().join("data");
-    match std::fs::remove_dir_all(&data) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(TestbedError::Io {
-            what: format!("remove {}", data.display()),
-            source: error,
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// Removes the logs and events of the life before this one; they stay until the next start. The
-/// supervisor's own log is this life's already.
-fn remove_records(folder: &SystemFolder) -> Result<(), TestbedError> {
-    let own = folder.supervisor_log();
-    let logs = std::fs::read_dir(folder.root().join("logs"));
-    let logs = logs
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path());
-    for path in logs
-        .filter(|path| *path != own)
-        .chain([folder.events_file()])
-    {
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(TestbedError::Io {
-                    what: format!("remove {}", path.display()),
-                    source: error,
-                });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Ends what the supervisor before this one could not: its own process, every process it had
-/// recorded and every one that carries its mark. None is touched unless it is that very process.
-fn end_leftovers(state_file: &std::path::Path) {
-    let Some(status) = read_state(state_file) else {
-        return;
-    };
-    status.supervisor.kill_group();
-    for process in status
-        .instances
-        .iter()
-        .filter_map(|instance| instance.process.as_ref())
-    {
-        process.kill_group();
-    }
-    if status.supervisor.boot_id == crate::process::boot_id() {
-        crate::spawn::sweep(&status.supervisor);
-    }
-}
-
-/// The last state a supervisor wrote, if it can be read.
-pub(crate) fn read_state(state_file: &std::path::Path) -> Option<SystemStatus> {
-    serde_json::from_str(&std::fs::read_to_string(state_file).ok()?).ok()
-}
-
-/// Resolves when the owner is gone: its end of our standard input is closed by the kernel.
-async fn owner_died(owned: bool) {
-    if !owned {
-        std::future::pending::<()>().await;
-    }
-    let mut stdin = match std::os::fd::AsFd::as_fd(&std::io::stdin()).try_clone_to_owned() {
-        Ok(fd) => match tokio::net::unix::pipe::Receiver::from_owned_fd(fd) {
-            Ok(pipe) => pipe,
-            Err(_) => return,
-        },
-        Err(_) => return,
-    };
-    let mut buffer = [0; OWNER_READ_BYTES];
-    while let Ok(1..) = stdin.read(&mut buffer).await {}
 }
 
 /// Ends every instance, those first on which nothing else depends.
@@ -266,106 +181,18 @@ async fn take_down(board: &Rc<Board>, orders: &Rc<Vec<mpsc::Sender<Order>>>) {
     board.publish();
 }
 
-type DownSender = mpsc::Sender<Option<tokio::sync::oneshot::Sender<()>>>;
-
-async fn answer_all(
-    listener: UnixListener,
-    board: Rc<Board>,
-    orders: Rc<Vec<mpsc::Sender<Order>>>,
-    down: DownSender,
-) {
-    loop {
-        let Ok((mut stream, _)) = listener.accept().await else {
-            return;
-        };
-        let (board, orders, down) = (board.clone(), orders.clone(), down.clone());
-        tokio::task::spawn_local(async move {
-            let request = crate::control::read_request(&mut stream).await;
-            let goes_down = matches!(request, Ok(Request::Down));
-            let answer = match request {
-                Ok(request) => answer(request, &board, &orders, &down).await,
-                Err(error) => Answer::Refused {
-                    reason: format!("the request was not understood: {error}"),
-                },
-            };
-            let _ = crate::control::write_answer(&mut stream, &answer).await;
-            if goes_down {
-                // The main task waits for this before the process ends.
-                let _ = down.try_send(None);
-            }
-        });
+/// Resolves when the owner is gone: its end of our standard input is closed by the kernel.
+async fn owner_died(owned: bool) {
+    if !owned {
+        std::future::pending::<()>().await;
     }
-}
-
-async fn answer(
-    request: Request,
-    board: &Rc<Board>,
-    orders: &[mpsc::Sender<Order>],
-    down: &DownSender,
-) -> Answer {
-    let (instance, order): (String, fn(Done) -> Order) = match request {
-        Request::Status => {
-            return Answer::Status {
-                status: Box::new(board.status(true)),
-            };
-        }
-        Request::Down => {
-            let (done, wait) = tokio::sync::oneshot::channel();
-            let _ = down.send(Some(done)).await;
-            let _ = wait.await;
-            return Answer::Done;
-        }
-        Request::Signal {
-            instance,
-            process,
-            signal,
-        } => {
-            let Ok(signal) = nix::sys::signal::Signal::try_from(signal) else {
-                return Answer::Refused {
-                    reason: format!("{signal} is no signal"),
-                };
-            };
-            return order_one(board, orders, &instance, |done| Order::Signal {
-                process,
-                signal,
-                done,
-            })
-            .await;
-        }
-        Request::Hold { instance } => (instance, |done| Order::Hold { done }),
-        Request::Release { instance } => (instance, |done| Order::Release { done }),
-        Request::Terminate { instance } => (instance, |done| Order::Terminate { done }),
-    };
-    order_one(board, orders, &instance, order).await
-}
-
-async fn order_one(
-    board: &Rc<Board>,
-    orders: &[mpsc::Sender<Order>],
-    instance: &str,
-    order: impl FnOnce(Done) -> Order,
-) -> Answer {
-    let Some(index) = board
-        .system
-        .instances
-        .iter()
-        .position(|one| one.name == instance)
-    else {
-        return Answer::Refused {
-            reason: format!("the system has no instance `{instance}`"),
-        };
-    };
-    let (done, wait) = tokio::sync::oneshot::channel();
-    if orders[index].send(order(done)).await.is_err() {
-        return Answer::Refused {
-            reason: format!("`{instance}` has ended for good"),
-        };
-    }
-    match wait.await {
-        Ok(Ok(())) => Answer::Done,
-        Ok(Err(reason)) => Answer::Refused { reason },
-        Err(_) => Answer::Refused {
-            reason: format!("`{instance}` ended in the middle of the request"),
+    let mut stdin = match std::os::fd::AsFd::as_fd(&std::io::stdin()).try_clone_to_owned() {
+        Ok(fd) => match tokio::net::unix::pipe::Receiver::from_owned_fd(fd) {
+            Ok(pipe) => pipe,
+            Err(_) => return,
         },
-    }
+        Err(_) => return,
+    };
+    let mut buffer = [0; OWNER_READ_BYTES];
+    while let Ok(1..) = stdin.read(&mut buffer).await {}
 }

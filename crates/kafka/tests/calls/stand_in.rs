@@ -8,8 +8,9 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::{ApiKey, ApiVersionsResponse, ResponseHeader};
 use kafka_protocol::protocol::{Encodable, Request, decode_request_header_from_buffer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 /// What the stand-in does with a request.
 pub enum Reply {
@@ -57,7 +58,17 @@ impl StandIn {
         versions: &[(ApiKey, i16, i16)],
         answer: impl Fn(&Call) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::start_at("127.0.0.1", None, versions, answer).await
+    }
+
+    /// The same on another address, or inside of TLS.
+    pub async fn start_at(
+        host: &str,
+        tls: Option<TlsAcceptor>,
+        versions: &[(ApiKey, i16, i16)],
+        answer: impl Fn(&Call) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind((host, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let calls = Arc::new(Mutex::new(Vec::new()));
         let spoken = |(key, min, max): &(ApiKey, i16, i16)| {
@@ -74,9 +85,9 @@ impl StandIn {
             while let Ok((stream, _)) = listener.accept().await {
                 let (seen, spoken, answer) =
                     (Arc::clone(&seen), spoken.clone(), Arc::clone(&answer));
+                let tls = tls.clone();
                 tokio::spawn(async move {
-                    // The connection ends when the client closes it, which is no failure.
-                    let _ = serve(stream, |call| {
+                    let reply = |call: &Call| {
                         if call.key == ApiKey::ApiVersions {
                             return call.answer(&spoken);
                         }
@@ -84,8 +95,15 @@ impl StandIn {
                             .expect("no panic")
                             .push((call.key, call.version));
                         answer(call)
-                    })
-                    .await;
+                    };
+                    // The connection ends when the client closes it, which is no failure.
+                    let _ = match tls {
+                        None => serve(stream, reply).await,
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => serve(stream, reply).await,
+                            Err(error) => Err(error),
+                        },
+                    };
                 });
             }
         });
@@ -98,7 +116,10 @@ impl StandIn {
     }
 }
 
-async fn serve(mut stream: TcpStream, answer: impl Fn(&Call) -> Reply) -> std::io::Result<()> {
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    answer: impl Fn(&Call) -> Reply,
+) -> std::io::Result<()> {
     loop {
         let mut frame = vec![0; stream.read_i32().await? as usize];
         stream.read_exact(&mut frame).await?;
@@ -117,5 +138,6 @@ async fn serve(mut stream: TcpStream, answer: impl Fn(&Call) -> Reply) -> std::i
         reply.extend_from_slice(&answer);
         stream.write_i32(reply.len() as i32).await?;
         stream.write_all(&reply).await?;
+        stream.flush().await?;
     }
 }

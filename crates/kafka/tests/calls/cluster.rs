@@ -1,9 +1,8 @@
 //! How calls find a broker, agree on versions, fail and are repeated: against a stand-in broker.
 
-mod stand_in;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::stand_in::{Call, Reply, StandIn};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
 use kafka_protocol::messages::list_offsets_response::{
@@ -18,7 +17,6 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 use shaketable_kafka::{Cluster, Error, NewTopic};
-use stand_in::{Call, Reply, StandIn};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
