@@ -6,6 +6,8 @@
 mod activity;
 mod function;
 
+pub use function::KAFKA_MODULE;
+
 use std::collections::HashSet;
 use std::time::Duration;
 

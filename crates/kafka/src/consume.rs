@@ -9,7 +9,8 @@
 //! A commit from outside is accepted only while the group is empty, and a consumer that keeps its position in memory
 //! would not see it anyway. So when it is time to move the commit, the members are removed from the group: they may no
 //! longer commit, notice it at their next heartbeat, rejoin, and read on from the new commit. That works with every
-//! assignor and both protocols, costs the group one rebalance, and cannot be overtaken by a member's own commit: if one
+//! assignor and both protocols, costs the group one rebalance (and, as every rebalance without notice, a second delivery
+//! of what members had not committed), and cannot be overtaken by a member's own commit: if one
 //! rejoined before ours, ours is refused and everything is looked at again. Joining the group instead would cost two
 //! rebalances, depend on the assignor handing out the right partition, and let a stuck member commit its old position
 //! on the way.

@@ -10,7 +10,7 @@ const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
 /// A partition with fewer replicas in sync than its topic demands: producers that want all acknowledgements are
 /// refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnderMinIsr {
     /// The topic.
     pub topic: String,
@@ -23,7 +23,7 @@ pub struct UnderMinIsr {
 }
 
 impl ClusterMetadata {
-    /// The partitions without a leader: they can be neither written nor read.
+    /// The partitions without a leader, in order: they can be neither written nor read.
     ///
     /// # Errors
     /// When a topic asked for does not exist, or the broker could not tell about it.
@@ -50,6 +50,7 @@ impl ClusterMetadata {
             let matching = topic.partitions.iter().filter(|one| test(one));
             found.extend(matching.map(|one| TopicPartition::new(&topic.name, one.partition)));
         }
+        found.sort();
         Ok(found)
     }
 }
@@ -92,6 +93,7 @@ impl Cluster {
                     min,
                 }));
             }
+            found.sort();
             Ok(found)
         })
         .await

@@ -65,12 +65,15 @@ pub async fn produce(
     // All are handed over before the first is awaited: that keeps the order and costs one round trip, not many.
     let handed: Vec<_> = messages
         .iter()
-        .map(|message| producer.send_result(record(message)))
+        .map(|message| {
+            let handed = producer.send_result(record(message));
+            handed.map_err(|(error, _)| librdkafka(&error))
+        })
         .collect();
     let mut results = Vec::new();
     for (message, handed) in messages.iter().zip(handed) {
         let outcome = match handed {
-            Err((error, _)) => Err(librdkafka(&error)),
+            Err(reason) => Err(reason),
             Ok(delivery) => match timeout_at(deadline + REPORT_GRACE, delivery).await {
                 Ok(Ok(Ok(delivery))) => Ok(Produced {
                     partition: delivery.partition,

@@ -23,6 +23,9 @@ pub const READY_TIMEOUT: Duration = Duration::from_secs(120);
 /// How often the supervisor is asked while a system starts.
 const POLL_INTERVAL: Duration = Duration::from_millis(150);
 
+/// What must fit on the disk before a supervisor is started: its state and its first words.
+const SPACE_BYTES: usize = 64 << 10;
+
 /// How to bring a system up.
 #[derive(Clone, Debug)]
 pub struct BringUp {
@@ -271,6 +274,7 @@ impl Testbed {
         let logs = folder.logs();
         std::fs::create_dir_all(&logs)
             .map_err(TestbedError::io(format!("make {}", logs.display())))?;
+        check_space(&folder)?;
         let log_path = folder.supervisor_log();
         // Appended to, since another supervisor may be at work already; whoever is first empties it.
         let log = std::fs::File::options()
@@ -324,4 +328,15 @@ impl Testbed {
             .map_err(TestbedError::io("start the supervisor"))?;
         Ok(Owner { child })
     }
+}
+
+/// A supervisor on a full disk could not even say why it ended.
+fn check_space(folder: &SystemFolder) -> Result<(), TestbedError> {
+    let path = folder.root().join("space");
+    let written = std::fs::write(&path, vec![0; SPACE_BYTES]);
+    let removed = std::fs::remove_file(&path);
+    written.and(removed).map_err(TestbedError::io(format!(
+        "write to {}",
+        folder.root().display()
+    )))
 }

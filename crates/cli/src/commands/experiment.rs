@@ -172,6 +172,15 @@ pub async fn one(
     Ok(record)
 }
 
+/// Whether the engine gives a function the argument when the experiment does not: the cluster that
+/// the run is about.
+fn given(
+    function: &shaketable_extensions::Function,
+    argument: &shaketable_extensions::Argument,
+) -> bool {
+    function.module == shaketable_experiment::KAFKA_MODULE && argument.name == "bootstrap_servers"
+}
+
 /// Reads a file that goes with experiments; the error is rendered for a person.
 fn side_file<T>(
     path: &Path,
@@ -249,7 +258,7 @@ pub fn catalogue(bindings: Bindings) -> Catalogue {
                 arguments: function
                     .arguments
                     .iter()
-                    .map(|argument| (argument.name, argument.required))
+                    .map(|argument| (argument.name, argument.required && !given(function, argument)))
                     .collect(),
             })
             .collect(),

@@ -181,7 +181,12 @@ fn what_happened_to_an_instance_is_in_its_history_and_in_the_events() {
     let outcome = bench.run(&["status", "--format", "json"]);
     let web = &outcome.json()[0]["instances"][0];
     let told = |event: &Value| format!("{} {}", event["event"].as_str().unwrap(), event["detail"]);
-    let history: Vec<String> = web["history"].as_array().unwrap().iter().map(told).collect();
+    let history: Vec<String> = web["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(told)
+        .collect();
     let first_pid = before.unwrap().pid;
     let now_pid = &web["process"]["pid"];
     assert_eq!(
@@ -269,7 +274,8 @@ fn what_survived_an_earlier_life_is_ended_before_the_next() {
     bench.remember_process(forgotten.clone());
     let supervisor = bench.system("shop").unwrap().supervisor;
     let is_guard = |pid: &i32| {
-        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "shake-guard\n")
+        std::fs::read_to_string(format!("/proc/{pid}/comm"))
+            .is_ok_and(|name| name == "shake-guard\n")
     };
     let guard = descendants(supervisor.pid).into_iter().find(is_guard);
     let guard = ProcessIdentity::of(guard.expect("there is a guard")).unwrap();
@@ -412,13 +418,21 @@ fn a_full_disk_is_named_before_anything_starts_and_ends_nothing_that_runs() {
     disk.fill();
     bench.run(&["up", "shop"]).expect(
         ERROR,
-        &["cannot write", "system.json", "No space left on device"],
+        &["cannot write to", "systems/shop", "No space left on device"],
     );
     bench.run(&["status"]).expect(PASSED, &["no system is up"]);
 
     std::fs::remove_file(home.join("ballast")).unwrap();
     bench.run(&["up", "shop"]).expect(PASSED, &["is ready"]);
     disk.fill();
+    // The last page of the log has room for some lines more.
+    let log = home.join("systems/shop/logs/web.log");
+    let mut written = 0;
+    eventually("nothing more is written", || {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let before = std::mem::replace(&mut written, std::fs::metadata(&log).unwrap().len());
+        before == written
+    });
     let web = bench.instance("shop", "web").process.unwrap();
     bench
         .run(&["kill", "web", "--signal", "CONT"])

@@ -7,8 +7,8 @@ use crate::binding;
 use crate::plan::{FunctionCall, Provider};
 use crate::{FunctionDeclaration, table};
 
-/// The module of the functions of the `kafka` provider.
-pub(super) const KAFKA_MODULE: &str = "shaketable.kafka";
+/// The module that the `kafka` provider stands for.
+pub const KAFKA_MODULE: &str = "shaketable.kafka";
 
 impl Reader<'_> {
     /// The modules of an activity's controls that are called after it.

@@ -174,6 +174,7 @@ pub(super) const SERVICE: &Keys = &[
         Use::Refused("declare an anonymous volume for the path instead"),
     ),
     ("ulimits", KERNEL),
+    ("umask", RIGHTS),
     ("use_api_socket", NOT_A_PROCESS),
     ("user", RIGHTS),
     (
@@ -308,6 +309,7 @@ pub(super) const SERVICE_NETWORK: &Keys = &[
     ("link_local_ips", OWN_ADDRESS),
     ("mac_address", NO_CONTAINER),
     ("priority", NO_CONTAINER),
+    ("use_service_name_alias", NO_CONTAINER),
 ];
 
 /// Keys of our own, `x-shaketable`.

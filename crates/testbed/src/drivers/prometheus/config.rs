@@ -39,7 +39,8 @@ impl Rewriting<'_> {
         match value {
             Value::Object(map) => {
                 self.resolve(map);
-                for (key, value) in map.iter_mut() {
+                // Labels are words for people, also when they are a service's name.
+                for (key, value) in map.iter_mut().filter(|(key, _)| *key != "labels") {
                     self.walk(key, value);
                 }
             }

@@ -1,0 +1,130 @@
+//! The relay of the outbox: keys, and what its wait does to other requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use orders::event_loop::EventLoop;
+use orders::metrics::Production;
+use orders::order::NewOrder;
+use orders::producer::{Acks, DeliveryError, ProducerSettings, deliver};
+use orders::relay::Relay;
+use orders::stop::Stop;
+use orders::store::Store;
+use prometheus_client::registry::Registry;
+use rdkafka::producer::FutureRecord;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::support::kafka::Kafka;
+use crate::support::postgres::Postgres;
+use crate::support::{AMPLE, eventually};
+
+const TOPIC: &str = "poke-orders";
+
+/// Long enough for a turn that is not blocked; a blocked one never comes by itself.
+const NOT_YET: Duration = Duration::from_millis(200);
+
+fn order() -> NewOrder {
+    NewOrder {
+        user_id: 1,
+        pokemon: "mew".to_owned(),
+        country: "Chile".to_owned(),
+        price: 20.0,
+    }
+}
+
+fn producer(bootstrap: String, message_timeout: Duration) -> ProducerSettings {
+    ProducerSettings {
+        bootstrap,
+        client_id: "test".to_owned(),
+        acks: Acks::All,
+        retries: 3,
+        message_timeout,
+        idempotent: true,
+    }
+}
+
+fn relay(kafka: &Kafka, store: &Store, keyed: bool, event_loop: &Arc<EventLoop>) -> Relay {
+    Relay {
+        store: store.clone(),
+        producer: producer(kafka.bootstrap(), AMPLE),
+        topic: TOPIC.to_owned(),
+        keyed,
+        production: Production::register(&mut Registry::default(), TOPIC),
+        event_loop: event_loop.clone(),
+        committed: Arc::new(Notify::new()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_have_a_key_only_when_that_is_switched_on() {
+    let postgres = Postgres::start();
+    let store = postgres.store().await;
+    for keyed in [true, false] {
+        let kafka = Kafka::new(&[TOPIC]);
+        let placed = store.insert_with_message(&order()).await.unwrap();
+        let (stopper, stop) = Stop::new();
+        let event_loop = Arc::new(EventLoop::new(false));
+        let relaying = tokio::spawn(relay(&kafka, &store, keyed, &event_loop).run(stop));
+        let record = &kafka.read(TOPIC, 1).await[0];
+        let key = keyed.then(|| placed.id.to_string());
+        assert_eq!(record.key, key);
+        assert_eq!(record.value.as_deref(), Some(placed.message().as_bytes()));
+        eventually("an empty outbox", async || {
+            let (_, outbox) = store.census().await.unwrap();
+            (outbox == 0).then_some(())
+        })
+        .await;
+        stopper.stop();
+        relaying.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flush_inside_the_event_loop_stalls_every_request_while_brokers_are_away() {
+    let postgres = Postgres::start();
+    let store = postgres.store().await;
+    for blocks in [true, false] {
+        let kafka = Kafka::new(&[TOPIC]);
+        let event_loop = Arc::new(EventLoop::new(blocks));
+        let (stopper, stop) = Stop::new();
+        let relaying = tokio::spawn(relay(&kafka, &store, true, &event_loop).run(stop));
+        // The producer knows its brokers before they go.
+        store.insert_with_message(&order()).await.unwrap();
+        kafka.read(TOPIC, 1).await;
+        let brokers = 1..=3;
+        for broker in brokers.clone() {
+            kafka.mock.broker_down(broker).unwrap();
+        }
+        store.insert_with_message(&order()).await.unwrap();
+        if blocks {
+            eventually("a stalled request", async || {
+                timeout(NOT_YET, event_loop.turn()).await.is_err().then_some(())
+            })
+            .await;
+        } else {
+            tokio::time::sleep(NOT_YET).await;
+            timeout(AMPLE, event_loop.turn()).await.unwrap();
+            let (_, outbox) = store.census().await.unwrap();
+            assert_eq!(outbox, 1, "the message waits");
+        }
+        for broker in brokers {
+            kafka.mock.broker_up(broker).unwrap();
+        }
+        kafka.read(TOPIC, 2).await;
+        timeout(AMPLE, event_loop.turn()).await.unwrap();
+        stopper.stop();
+        relaying.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_is_not_delivered_is_an_error_that_says_so() {
+    let nobody = producer("127.77.0.4:1".to_owned(), Duration::from_millis(300));
+    let producer = nobody.create().unwrap();
+    let record = FutureRecord::to(TOPIC).key("1").payload("order");
+    let failure: DeliveryError = deliver(&producer, record).await.unwrap_err();
+    let text = failure.to_string();
+    assert!(text.starts_with("the record for poke-orders was not delivered: "), "{text}");
+    assert!(!failure.is_permanent(), "brokers come back: {failure}");
+}
