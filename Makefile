@@ -2,7 +2,7 @@
 # with optimised dependencies), so that build, demo and test share what they compile.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test bench clean
+.PHONY: help setup build demo flaws test bench soak clean
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -22,6 +22,9 @@ build: ## compile everything
 demo: setup build ## break a real Kafka cluster under load and account for every order
 	$(shaketable) demo
 
+flaws: setup build ## plant each flaw of the order system alone, find it, and pass without it: three times each
+	$(shaketable) demo --flaws --rounds 3
+
 test: setup ## check the format, lint, and run all tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -30,6 +33,9 @@ test: setup ## check the format, lint, and run all tests
 
 bench: setup build ## measure
 	scripts/bench.sh
+
+soak: setup build ## bring a system up and down 50 times, killing at random, and look for what is left
+	scripts/soak-up-down.sh
 
 clean: ## take down every system that is up, then delete what was built and recorded here
 	@if [ -x $(shaketable) ]; then $(shaketable) down --all; \

@@ -99,6 +99,15 @@ pub struct Demo {
     /// The folder that holds the reference systems
     #[arg(long, value_name = "FOLDER", default_value = "systems")]
     pub systems: PathBuf,
+    /// Instead: plant every flaw of the order system alone, and find it; then pass without it
+    #[arg(long)]
+    pub flaws: bool,
+    /// With --flaws: only these experiments
+    #[arg(long, value_name = "EXPERIMENT", requires = "flaws")]
+    pub only: Vec<String>,
+    /// How often everything is run
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
 }
 
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use serde_json::{Value, json};
-use shaketable_extensions::{Culprit, Failure, find, functions};
+use shaketable_extensions::{Argument, ArgumentKind, Culprit, Failure, find, functions};
 use shaketable_kafka::truth;
 
 /// Far more than any reading of these tests needs.
@@ -210,6 +210,19 @@ async fn what_an_experiment_names_wrong_is_its_fault() {
     }
 }
 
+/// A value that an argument may have.
+fn something(argument: &Argument) -> Value {
+    match (argument.name, argument.kind) {
+        ("to", _) => json!("earliest"),
+        ("replicas", _) => json!([[1]]),
+        (_, ArgumentKind::Integer) => json!(1),
+        (_, ArgumentKind::List) => json!(["x"]),
+        (_, ArgumentKind::Map) => json!({}),
+        (_, ArgumentKind::Bool) => json!(true),
+        (_, ArgumentKind::Text | ArgumentKind::Any) => json!("orders"),
+    }
+}
+
 /// Every function ends, and says that no broker is there.
 #[tokio::test]
 async fn a_cluster_that_is_not_there_is_the_fault_of_the_system() {
@@ -218,15 +231,12 @@ async fn a_cluster_that_is_not_there_is_the_fault_of_the_system() {
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
     for function in functions().iter().filter(|one| one.is_native()) {
-        let names = function.arguments.iter().map(|one| one.name);
-        let mut arguments: serde_json::Map<String, Value> = names
-            .filter(|name| ["topic", "group_id"].contains(name))
-            .map(|name| (name.to_owned(), "orders".into()))
+        let needed = function.arguments.iter();
+        let mut arguments: serde_json::Map<String, Value> = needed
+            .filter(|one| one.required || one.name == "messages")
+            .map(|one| (one.name.to_owned(), something(one)))
             .collect();
         arguments.insert("bootstrap_servers".to_owned(), address.clone().into());
-        if function.name == "produce_messages" {
-            arguments.insert("messages".to_owned(), json!(["x"]));
-        }
         let failure = function.call(&arguments).await.unwrap_err();
         let text = failure.to_string();
         assert!(text.contains(&address), "{text}");

@@ -25,10 +25,10 @@
 //! 9. ***scattered*** counts attempts whose records one topic showed in more than one partition:
 //!    nothing keeps them in order.
 //! 10. **An identity that nobody claims** and that is in no baseline may be the effect of an
-//!    indeterminate attempt, whose identity the sender never learned. So of the unclaimed identities
-//!    (distinct, over all stages) `resolved_plus = min(unclaimed, indeterminate)` are excused and
-//!    `phantom = unclaimed − resolved_plus` are not: a failure that had an effect, or a stranger.
-//!    *phantom* is the least number for which there is no excuse.
+//!     indeterminate attempt, whose identity the sender never learned. So of the unclaimed identities
+//!     (distinct, over all stages) `resolved_plus = min(unclaimed, indeterminate)` are excused and
+//!     `phantom = unclaimed − resolved_plus` are not: a failure that had an effect, or a stranger.
+//!     *phantom* is the least number for which there is no excuse.
 //! 11. **Nothing is known that could have been different:** a measure is [`Measured::Known`] only if no
 //!     sighting that an incomplete reading may have missed could change it, and if some stage of the
 //!     needed role was read at all. Otherwise it is [`Measured::Unknown`], which is never a pass.

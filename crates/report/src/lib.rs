@@ -11,4 +11,4 @@ mod text;
 pub use json::json;
 pub use ledger::{WITNESSES_MAX, ledger_text};
 pub use table::table;
-pub use text::{comparison, text};
+pub use text::{Compared, comparison, deviates, text};

@@ -121,15 +121,35 @@ fn hypothesis(record: &RunRecord) -> String {
     out
 }
 
-/// Several runs beside each other: experiment, variant, verdict, what was expected, and the
+/// A run that is compared with others.
+pub struct Compared<'a> {
+    /// What came of it.
+    pub record: &'a RunRecord,
+    /// The verdict it should have.
+    pub expected: Option<Verdict>,
+    /// The probe that should have been seen not to hold.
+    pub finding: Option<&'a str>,
+}
+
+/// Whether that probe of the hypothesis was seen not to hold, during the method or after it.
+pub fn deviates(record: &RunRecord, probe: &str) -> bool {
+    record.probes.iter().any(|outcome| {
+        outcome.name == probe
+            && outcome.when != When::Before
+            && matches!(outcome.holds, shaketable_faults::Observed::No(_))
+    })
+}
+
+/// Several runs beside each other: experiment, variant, verdict, what was expected and found, and the
 /// ledger's integers.
-pub fn comparison(runs: &[(&RunRecord, Option<Verdict>)]) -> String {
+pub fn comparison(runs: &[Compared<'_>]) -> String {
     let mut rows = vec![
         [
             "experiment",
             "variant",
             "verdict",
             "expected",
+            "finding",
             "attempted",
             "acknowledged",
             "failed",
@@ -142,7 +162,12 @@ pub fn comparison(runs: &[(&RunRecord, Option<Verdict>)]) -> String {
         .map(str::to_owned)
         .to_vec(),
     ];
-    for (record, expected) in runs {
+    for Compared {
+        record,
+        expected,
+        finding,
+    } in runs
+    {
         let mut row = vec![
             record
                 .experiment
@@ -153,6 +178,11 @@ pub fn comparison(runs: &[(&RunRecord, Option<Verdict>)]) -> String {
             record.variant.clone().unwrap_or_else(|| "-".to_owned()),
             record.verdict.to_string(),
             expected.map_or_else(|| "-".to_owned(), |expected| expected.to_string()),
+            match finding {
+                None => "-".to_owned(),
+                Some(probe) if deviates(record, probe) => (*probe).to_owned(),
+                Some(probe) => format!("not seen: {probe}"),
+            },
         ];
         match record
             .ledger
@@ -176,5 +206,5 @@ pub fn comparison(runs: &[(&RunRecord, Option<Verdict>)]) -> String {
         }
         rows.push(row);
     }
-    table(&rows, 4)
+    table(&rows, 5)
 }

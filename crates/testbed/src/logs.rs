@@ -11,7 +11,7 @@
 //! where it was when more have been written, also when the log was exchanged for a new one.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
@@ -24,6 +24,9 @@ use crate::home::SystemFolder;
 pub const LINE_BYTES_MAX: usize = 16 << 10;
 /// The width of a time: `2026-11-21T16:03:07.125001Z`.
 const STAMP_BYTES: usize = 27;
+
+/// How much of a log's end [`last_lines`] looks at.
+const LAST_BYTES: u64 = 64 << 10;
 
 /// One line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +72,27 @@ pub fn logged(folder: &SystemFolder) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// The last lines of an instance's log, without their times; fewer when there are fewer, or when they
+/// are very long.
+pub fn last_lines(folder: &SystemFolder, instance: &str, count: usize) -> Vec<String> {
+    let mut end = Vec::new();
+    let read = File::open(folder.log(instance)).and_then(|mut file| {
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(LAST_BYTES)))?;
+        file.read_to_end(&mut end)
+    });
+    if read.is_err() {
+        return Vec::new();
+    }
+    let mut lines: Vec<&[u8]> = end.split(|byte| *byte == b'\n').collect();
+    lines.retain(|line| !line.is_empty());
+    let surplus = lines.len().saturating_sub(count);
+    lines[surplus..]
+        .iter()
+        .map(|line| LogLine::parse(line).text)
+        .collect()
 }
 
 /// Reads the log of one instance from its beginning.
@@ -179,5 +203,7 @@ mod tests {
         }
         assert_eq!(all, ["one", "two", "three", "four"]);
         assert_eq!(logged(&folder), ["web"]);
+        assert_eq!(last_lines(&folder, "web", 2), ["four"]);
+        assert_eq!(last_lines(&folder, "nobody", 2), [""; 0]);
     }
 }

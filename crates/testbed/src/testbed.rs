@@ -238,7 +238,7 @@ impl Testbed {
                 client: client.clone(),
                 status,
                 took: started.elapsed(),
-                warnings: read.warnings,
+                warnings: all_warnings(&read),
                 owner: owner.filter(|_| bring_up.owned),
             }),
             Err(error) => {
@@ -328,6 +328,14 @@ impl Testbed {
             .map_err(TestbedError::io("start the supervisor"))?;
         Ok(Owner { child })
     }
+}
+
+/// What the files and the machine give reason to warn about.
+fn all_warnings(read: &ReadSystem) -> String {
+    let machine = crate::drivers::Machine::survey().warnings(&read.compose);
+    let machine = machine.iter().map(|warning| format!("warning: {warning}"));
+    let files = (!read.warnings.is_empty()).then(|| read.warnings.clone());
+    files.into_iter().chain(machine).collect::<Vec<_>>().join("\n\n")
 }
 
 /// A supervisor on a full disk could not even say why it ended.

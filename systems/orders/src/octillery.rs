@@ -129,10 +129,10 @@ impl Octillery {
     /// # Errors
     /// A value is missing, or is no number, or out of its range.
     pub fn load(&self) -> anyhow::Result<Load> {
-        let given = |at: usize, flag: &Option<String>| self.values.get(at).or(flag.as_ref()).cloned();
-        let required = |at, flag, name: &str| {
-            given(at, flag).with_context(|| format!("{name} is missing"))
-        };
+        let given =
+            |at: usize, flag: &Option<String>| self.values.get(at).or(flag.as_ref()).cloned();
+        let required =
+            |at, flag, name: &str| given(at, flag).with_context(|| format!("{name} is missing"));
         let num_orders = required(0, &self.num_orders, "num_orders")?;
         let delay = required(1, &self.delay, "delay")?;
         let user_id = required(2, &self.user_id, "user_id")?;

@@ -69,8 +69,7 @@ impl Program for Updater {
         }
         let metrics = exposition::listen(&mut environment);
         let on_poison = OnPermanent::from_environment(&mut environment, "ON_POISON");
-        let on_missing_order =
-            OnPermanent::from_environment(&mut environment, "ON_MISSING_ORDER");
+        let on_missing_order = OnPermanent::from_environment(&mut environment, "ON_MISSING_ORDER");
         let updater = (|| {
             Some(Self {
                 worker: worker?,

@@ -240,10 +240,7 @@ impl Worker {
         parking: &mut Option<OpenParking>,
         consumption: &Consumption,
     ) -> Result<(), Failure> {
-        let Err(failure) = handler
-            .handle(message.payload().unwrap_or_default())
-            .await
-        else {
+        let Err(failure) = handler.handle(message.payload().unwrap_or_default()).await else {
             return Ok(());
         };
         if failure.remedy != Remedy::Park {

@@ -9,6 +9,7 @@ use orders::program::Program;
 use orders::reverser::Reverser;
 use orders::setting::{Environment, Unit};
 use orders::updater::Updater;
+use orders::worker::OnPermanent;
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
     Environment::new(
@@ -43,7 +44,8 @@ fn the_api_is_flawed_as_published_unless_told_otherwise() {
     assert_eq!(api.producer.acks, Acks::All);
     assert_eq!(api.producer.retries, 3);
     assert_eq!(api.producer.message_timeout, Duration::from_secs(2));
-    assert!(!api.producer.idempotent);
+    assert!(!api.producer.idempotent && !api.keyed);
+    assert_eq!(api.outbox_message_timeout, Duration::from_secs(120));
 }
 
 #[test]
@@ -52,7 +54,8 @@ fn the_api_is_fixed_by_its_switches() {
         KAFKA,
         DATABASE,
         ("PRODUCE", "outbox"),
-        ("MESSAGE_TIMEOUT_MS", "120000"),
+        ("OUTBOX_MESSAGE_TIMEOUT_MS", "90000"),
+        ("KEYED", "true"),
         ("STATE_MACHINE", "true"),
         ("FLUSH_IN_EVENT_LOOP", "false"),
     ]))
@@ -61,7 +64,9 @@ fn the_api_is_fixed_by_its_switches() {
     assert!(api.producer.idempotent);
     assert!(api.state_machine);
     assert!(!api.flush_in_event_loop);
-    assert_eq!(api.producer.message_timeout, Duration::from_secs(120));
+    assert!(api.keyed);
+    assert_eq!(api.outbox_message_timeout, Duration::from_secs(90));
+    assert_eq!(api.producer.message_timeout, Duration::from_secs(2));
 }
 
 #[test]
@@ -72,6 +77,8 @@ fn every_problem_of_the_api_is_reported_at_once() {
         ("KAFKA_ACKS", "2"),
         ("RETRIES", "-1"),
         ("MESSAGE_TIMEOUT_MS", "soon"),
+        ("OUTBOX_MESSAGE_TIMEOUT_MS", "later"),
+        ("KEYED", "yes"),
         ("PRODUCE", "twice"),
         ("FLUSH_IN_EVENT_LOOP", "maybe"),
         ("STATE_MACHINE", "1"),
@@ -83,6 +90,8 @@ fn every_problem_of_the_api_is_reported_at_once() {
         "KAFKA_ACKS",
         "RETRIES",
         "MESSAGE_TIMEOUT_MS",
+        "OUTBOX_MESSAGE_TIMEOUT_MS",
+        "KEYED",
         "PRODUCE",
         "FLUSH_IN_EVENT_LOOP",
         "STATE_MACHINE",
@@ -92,7 +101,7 @@ fn every_problem_of_the_api_is_reported_at_once() {
             "{name}: {problems}"
         );
     }
-    assert!(problems.starts_with("wrong settings (9):"), "{problems}");
+    assert!(problems.starts_with("wrong settings (11):"), "{problems}");
     assert!(!problems.contains("secret"), "{problems}");
 }
 
@@ -117,7 +126,8 @@ fn the_workers_default_to_the_original_topics_and_groups() {
     let detective = Detective::from_environment(environment(&[KAFKA])).expect("enough");
     assert_eq!(detective.worker.topic, "poke-orders");
     assert_eq!(detective.worker.group, "poke-order-consumer");
-    assert_eq!(detective.worker.retry_pause, Duration::ZERO);
+    assert_eq!(detective.worker.dead_letter_topic, "poke-orders-dlq");
+    assert_eq!(detective.on_poison, OnPermanent::Retry);
     assert_eq!(detective.topic, "poke-orders-state");
     assert!(!detective.keyed && !detective.producer.idempotent);
 
@@ -125,7 +135,12 @@ fn the_workers_default_to_the_original_topics_and_groups() {
     let updater = Updater::from_environment(environment(&[KAFKA, api])).expect("enough");
     assert_eq!(updater.worker.topic, "poke-orders-state");
     assert_eq!(updater.worker.group, "order-updater");
-    assert_eq!(updater.worker.retry_pause, Duration::from_secs(5));
+    assert_eq!(updater.worker.dead_letter_topic, "poke-orders-state-dlq");
+    let retry = OnPermanent::Retry;
+    assert_eq!(
+        (updater.on_poison, updater.on_missing_order),
+        (retry, retry)
+    );
     assert_eq!(updater.api, "http://api:8000/orders");
 }
 
@@ -137,10 +152,15 @@ fn an_empty_variable_is_unset() {
 }
 
 #[test]
-fn the_reverser_needs_the_whole_database() {
-    let problems = problems::<Reverser>(&[("EXPIRED_ORDER_TIME", "2 fortnights")]);
+fn the_reverser_needs_the_whole_database_but_its_host() {
+    let problems = problems::<Reverser>(&[
+        ("EXPIRED_ORDER_TIME", "2 fortnights"),
+        ("EXPIRY_CLOCK", "sundial"),
+        ("METRICS_LISTEN", "here"),
+    ]);
     for name in [
-        "DB_HOST",
+        "EXPIRY_CLOCK",
+        "METRICS_LISTEN",
         "DB_USER",
         "DB_PASSWORD",
         "DB_NAME",

@@ -1,10 +1,13 @@
-//! `demo`: three runs that tell the story. The published cure survives a reboot of a broker and not
-//! its crash; the full cure survives both.
+//! `demo`: runs whose verdicts are known. Three tell the story: the published cure survives a reboot of
+//! a broker and not its crash; the full cure survives both. With `--flaws` every flaw of the order
+//! system is planted into the fixed system alone, and has to be found by its own experiment, for the
+//! right reason, while the fixed system passes.
 
 use std::time::Instant;
 
 use shaketable_engine::{RunRecord, Verdict};
 use shaketable_experiment::Bindings;
+use shaketable_report::{Compared, deviates};
 use shaketable_testbed::{Home, TestbedError};
 
 use super::experiment::{abort_on_signals, catalogue, one, read};
@@ -12,47 +15,135 @@ use crate::arguments::Demo;
 use crate::exit::Exit;
 use crate::terminal;
 
-/// Experiment, variant, and the verdict that is known from many runs.
-const STORY: [(&str, &str, Verdict); 3] = [
-    ("broker-reboot", "flawed", Verdict::Deviated),
-    ("broker-kill", "fixed-topics", Verdict::Deviated),
-    ("broker-kill", "fixed", Verdict::Passed),
+/// A run whose verdict is known from many.
+#[derive(Clone, Copy)]
+struct Chapter {
+    experiment: &'static str,
+    variant: &'static str,
+    expected: Verdict,
+    /// The probe that has to be seen not to hold.
+    finding: Option<&'static str>,
+}
+
+const STORY: [Chapter; 3] = [
+    deviates_by("broker-reboot", "flawed", REVERSED),
+    deviates_by("broker-kill", "fixed-topics", REVERSED),
+    passes("broker-kill"),
 ];
+
+const REVERSED: &str = "no order is reversed";
+
+/// Each flaw alone, and the probe that tells it.
+const FLAWS: [Chapter; 9] = [
+    deviates_by(
+        "corrupt-message",
+        "only-poison",
+        "the consumer group is less than 15 records behind on partition 1",
+    ),
+    deviates_by(
+        "broker-reboot",
+        "only-replication",
+        "no partition of poke-orders is offline",
+    ),
+    deviates_by("broker-kill", "only-dual-write", REVERSED),
+    deviates_by(
+        "event-loop",
+        "only-event-loop",
+        "every request is answered within 5 s",
+    ),
+    deviates_by(
+        "state-race",
+        "only-state-race",
+        "no order has come to two ends",
+    ),
+    deviates_by("deleted-orders", "only-missing-order", REVERSED),
+    deviates_by("time-zone", "only-local-clock", REVERSED),
+    deviates_by("no-reversal", "only-no-reversal", "no order is settled late"),
+    deviates_by(
+        "unkeyed-redelivery",
+        "only-unkeyed",
+        "the messages of an order are in one partition",
+    ),
+];
+
+const fn deviates_by(
+    experiment: &'static str,
+    variant: &'static str,
+    finding: &'static str,
+) -> Chapter {
+    Chapter {
+        experiment,
+        variant,
+        expected: Verdict::Deviated,
+        finding: Some(finding),
+    }
+}
+
+const fn passes(experiment: &'static str) -> Chapter {
+    Chapter {
+        experiment,
+        variant: "fixed",
+        expected: Verdict::Passed,
+        finding: None,
+    }
+}
+
+impl Chapter {
+    /// Whether the run came out as it should, for the reason it should.
+    fn agrees(&self, record: &RunRecord) -> bool {
+        record.verdict == self.expected
+            && self.finding.is_none_or(|probe| deviates(record, probe))
+    }
+}
 
 pub async fn run(home: &Home, arguments: Demo) -> Result<Exit, TestbedError> {
     let begun = Instant::now();
     let abort = abort_on_signals();
-    let mut runs: Vec<(RunRecord, Verdict)> = Vec::new();
     let catalogue = catalogue(Bindings::default());
-    for (experiment, variant, expected) in STORY {
-        let path = arguments
-            .systems
-            .join(format!("orders/experiments/{experiment}.yaml"));
-        let document = match read(&path, &catalogue) {
-            Ok(document) => document,
-            Err(message) => {
-                terminal::error(&message);
-                return Ok(Exit::Usage);
+    let chapters: Vec<Chapter> = if arguments.flaws {
+        let both = FLAWS.iter().flat_map(|flaw| [*flaw, passes(flaw.experiment)]);
+        both.filter(|chapter| {
+            let only = &arguments.only;
+            only.is_empty() || only.iter().any(|name| name == chapter.experiment)
+        })
+        .collect()
+    } else {
+        STORY.to_vec()
+    };
+    if chapters.is_empty() {
+        let names: Vec<_> = FLAWS.iter().map(|flaw| flaw.experiment).collect();
+        terminal::error(&format!("no such experiment; there are {}", names.join(", ")));
+        return Ok(Exit::Usage);
+    }
+    let mut runs: Vec<(RunRecord, Chapter)> = Vec::new();
+    'rounds: for _ in 0..arguments.rounds {
+        for chapter in &chapters {
+            let path = arguments
+                .systems
+                .join(format!("orders/experiments/{}.yaml", chapter.experiment));
+            let document = match read(&path, &catalogue) {
+                Ok(document) => document,
+                Err(message) => {
+                    terminal::error(&message);
+                    return Ok(Exit::Usage);
+                }
+            };
+            let name = Some("demo".to_owned());
+            let record = one(home, document, None, Some(chapter.variant), name, &abort).await?;
+            terminal::data(&shaketable_report::text(&record));
+            runs.push((record, *chapter));
+            if abort.reason().is_some() {
+                break 'rounds;
             }
-        };
-        let record = one(
-            home,
-            document,
-            None,
-            Some(variant),
-            Some("demo".to_owned()),
-            &abort,
-        )
-        .await?;
-        terminal::data(&shaketable_report::text(&record));
-        runs.push((record, expected));
-        if abort.reason().is_some() {
-            break;
         }
     }
     let rows: Vec<_> = runs
         .iter()
-        .map(|(record, expected)| (record, Some(*expected)))
+        .map(|(record, chapter)| Compared {
+            record,
+            expected: Some(chapter.expected),
+            finding: chapter.finding,
+        })
         .collect();
     terminal::data(&shaketable_report::comparison(&rows));
     terminal::note(&format!("demo: {:.0} s", begun.elapsed().as_secs_f64()));
@@ -61,11 +152,11 @@ pub async fn run(home: &Home, arguments: Demo) -> Result<Exit, TestbedError> {
     }
     let surprises = runs
         .iter()
-        .filter(|(record, expected)| record.verdict != *expected)
+        .filter(|(record, chapter)| !chapter.agrees(record))
         .count();
     if surprises > 0 {
         terminal::error(&format!(
-            "{surprises} of {} verdicts are not the expected ones",
+            "{surprises} of {} runs did not come out as expected, or not for the expected reason",
             runs.len()
         ));
         let errors = runs

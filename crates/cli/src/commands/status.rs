@@ -112,11 +112,7 @@ fn row(instance: &InstanceStatus) -> Vec<String> {
         address,
         or_dash(instance.uptime_ms.map(uptime)),
         or_dash(process.map(|process| process.pid.to_string())),
-        or_dash(
-            instance
-                .cpu_percent
-                .map(|percent| format!("{percent:.0}%")),
-        ),
+        or_dash(instance.cpu_percent.map(|percent| format!("{percent:.0}%"))),
         or_dash(process.map(|_| megabytes(instance.resident_bytes))),
     ]
 }

@@ -14,7 +14,21 @@ use crate::shop::{
 use crate::support::{Bench, INCONCLUSIVE, PASSED, USAGE, eventually};
 use crate::{ABORTED, ERROR};
 
-const FAULTS: [&str; 3] = ["process-kill", "process-restart", "process-pause"];
+const FAULTS: [&str; 5] = [
+    "process-kill",
+    "process-restart",
+    "process-pause",
+    "process-throttle",
+    "process-environment",
+];
+
+/// The parameters that a fault cannot do without.
+fn needed(name: &str) -> Value {
+    match name {
+        "process-environment" => json!({ "set": { "MOOD": "broken" } }),
+        _ => json!({}),
+    }
+}
 
 /// The one undo record there is.
 #[track_caller]
@@ -117,7 +131,7 @@ fn a_killed_run_takes_its_own_system_with_it() {
         // It takes a while to go down, and the next command comes in the middle of that.
         let slow = "  slow: { command: [sh, -c, \"trap 'sleep 1; exit 0' TERM; touch HERE/deaf; while :; do sleep 0.1; done\"], healthcheck: { test: test -e HERE/deaf, start_interval: 50ms, start_period: 30s } }\n";
         bench.write("shop/compose.yaml", &format!("{SHOP}{slow}"));
-        let file = experiment(&bench, &[lasting(fault(name, json!({})))], json!({}));
+        let file = experiment(&bench, &[lasting(fault(name, needed(name)))], json!({}));
         let mut run = bench.start(&["run", &file]);
         run.await_event("fault-confirmed");
         run.signal(Signal::SIGKILL);
@@ -145,7 +159,7 @@ fn what_a_killed_run_broke_is_healed_by_the_next_command() {
     for name in FAULTS {
         let bench = bench();
         up(&bench);
-        let file = experiment(&bench, &[lasting(fault(name, json!({})))], json!({}));
+        let file = experiment(&bench, &[lasting(fault(name, needed(name)))], json!({}));
         let mut run = bench.start(&["run", &file]);
         run.await_event("fault-confirmed");
         run.signal(Signal::SIGKILL);
@@ -168,7 +182,7 @@ fn what_a_killed_run_broke_is_healed_by_the_next_command() {
         let again = bench.run(&["status"]).expect(PASSED, &[]);
         assert!(!again.err.contains("healed"), "{}", again.err);
         // The system is free for the next run.
-        let file = experiment(&bench, &[fault(name, json!({}))], json!({}));
+        let file = experiment(&bench, &[fault(name, needed(name))], json!({}));
         run_json(&bench, &file).expect(PASSED, &[]);
     }
 }

@@ -39,10 +39,7 @@ fn lines_of_all_services_come_in_the_order_in_which_they_were_written() {
     eventually("all is written", || bench.run(&["logs"]).out == all);
     let out = |arguments: &[&str]| bench.run(arguments).expect(PASSED, &[]).out;
     assert_eq!(out(&["logs", "bob"]), "bob 1\nbob 2\nbob 3\n");
-    assert_eq!(
-        out(&["logs", "--tail", "1"]),
-        "ada | ada 3\nbob | bob 3\n"
-    );
+    assert_eq!(out(&["logs", "--tail", "1"]), "ada | ada 3\nbob | bob 3\n");
     assert_eq!(out(&["logs", "ada", "-n", "2"]), "ada 2\nada 3\n");
     assert_eq!(out(&["logs", "--since", "1h"]), all);
 
@@ -82,7 +79,10 @@ services:
         bench.run(&["logs", "web"]).out == "start 1\nstart 2\n"
     });
     bench.run(&["down"]).expect(PASSED, &[]);
-    assert_eq!(bench.run(&["logs", "web"]).out, "start 1\nstart 2\nstart 3\n");
+    assert_eq!(
+        bench.run(&["logs", "web"]).out,
+        "start 1\nstart 2\nstart 3\n"
+    );
 }
 
 #[test]
@@ -118,14 +118,13 @@ fn the_system_that_is_meant_is_found_by_its_services() {
     bench.write("two/compose.yaml", &text("bob"));
     bench.run(&["up", "one"]).expect(PASSED, &[]);
     bench.run(&["up", "two"]).expect(PASSED, &[]);
-    eventually("bob has spoken", || bench.run(&["logs", "bob"]).out == "bob\n");
+    eventually("bob has spoken", || {
+        bench.run(&["logs", "bob"]).out == "bob\n"
+    });
     bench
         .run(&["logs"])
         .expect(USAGE, &["one, two", "--system"]);
-    assert_eq!(
-        bench.run(&["logs", "--system", "one"]).out,
-        "ada | ada\n"
-    );
+    assert_eq!(bench.run(&["logs", "--system", "one"]).out, "ada | ada\n");
     bench
         .run(&["logs", "ada", "bob"])
         .expect(USAGE, &["`ada`, `bob`", "--system"]);

@@ -11,6 +11,7 @@ mod run;
 mod services;
 mod shop;
 mod supervision;
+mod surroundings;
 #[path = "../support/mod.rs"]
 mod support;
 mod testbed;

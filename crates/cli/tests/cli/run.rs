@@ -19,6 +19,11 @@ fn every_fault_is_applied_confirmed_recovered_and_told() {
         fault("process-kill", json!({ "restart-after": "2s" })),
         fault("process-restart", json!({ "restart-after": "2s" })),
         fault("process-pause", json!({ "resume-after": "2s" })),
+        fault("process-throttle", json!({ "resume-after": "2s" })),
+        fault(
+            "process-environment",
+            json!({ "set": { "TZ": "JST-9" }, "restore-after": "2s" }),
+        ),
         // Without a time of its own it ends with the method.
         fault("process-pause", json!({})),
     ];

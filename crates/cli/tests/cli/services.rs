@@ -209,10 +209,7 @@ services:
     assert!(out.contains(r"GREETING='good day, it'\''s me'"), "{out}");
     assert!(out.contains(&format!("STORE={store}:5432\n")), "{out}");
     let told = ["env", "web", "--", "sh", "-c", "echo $GREETING; exit 7"];
-    assert_eq!(
-        bench.run(&told).expect(7, &[]).out,
-        "good day, it's me\n"
-    );
+    assert_eq!(bench.run(&told).expect(7, &[]).out, "good day, it's me\n");
     bench
         .run(&["env", "web", "--", "no-such-program"])
         .expect(USAGE, &["`no-such-program`"]);

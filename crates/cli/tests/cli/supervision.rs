@@ -150,7 +150,11 @@ fn patience_is_chosen() {
     bench.write("shop/compose.yaml", NEVER_WELL);
     bench.run(&["up", "shop", "--wait-timeout", "1"]).expect(
         ERROR,
-        &["not within 1 s", "web (runs, not healthy yet)", "logs"],
+        &[
+            "not within 1 s",
+            "web (runs, not healthy yet)",
+            "web.log:\n  no database",
+        ],
     );
     assert_eq!(bench.alive(), [0; 0]);
     bench

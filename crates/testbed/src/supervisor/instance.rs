@@ -14,20 +14,14 @@ use tokio::time::Instant;
 use super::board::Board;
 use super::health;
 use super::order::{Done, Order, refuse, settle};
+use super::retry::Retry;
 use super::throttling::Throttling;
-use crate::compose::{DriverKind, RestartPolicy};
+use crate::compose::DriverKind;
 use crate::control::{InstanceLaunch, InstanceState, InstanceStatus};
 use crate::drivers::{Machine, Prepared, prepare};
 use crate::process::{ProcessIdentity, signal_tree};
 use crate::spawn::Launch;
 use crate::system::Instance;
-
-/// The wait before the first restart; each further one waits twice as long, as Docker does.
-const BACKOFF_FIRST: Duration = Duration::from_millis(100);
-/// The longest wait between two starts. Docker's is a minute, longer than most experiments.
-const BACKOFF_MAX: Duration = Duration::from_secs(10);
-/// A process that ran this long starts with the first back-off again.
-const BACKOFF_RESET_AFTER: Duration = Duration::from_secs(10);
 
 /// The life of one instance, until it is told to stop for good.
 pub(super) async fn run(
@@ -58,6 +52,7 @@ pub(super) async fn run(
             return;
         }
     };
+    let retry = Retry::new(board.system.instances[index].restart);
     let mut life = Life {
         board,
         machine,
@@ -65,8 +60,7 @@ pub(super) async fn run(
         launch: prepared.launch.clone(),
         prepared,
         prepared_with: BTreeMap::new(),
-        backoff: BACKOFF_FIRST,
-        retries: 0,
+        retry,
         restart: None,
     };
     life.learn();
@@ -144,9 +138,7 @@ struct Life {
     prepared_with: BTreeMap<String, String>,
     /// What is, or was last, or will be first launched.
     launch: Launch,
-    backoff: Duration,
-    /// Restarts by policy so far.
-    retries: u32,
+    retry: Retry,
     /// Who waits for the next start.
     restart: Option<Done>,
 }
@@ -197,7 +189,7 @@ impl Life {
                     slot.state = InstanceState::Restarting
                 });
                 self.board.fail(self.index, &reason);
-                return Some(Next::Again(self.next_backoff()));
+                return Some(Next::Again(self.retry.wait()));
             }
         };
         let started = Instant::now();
@@ -371,7 +363,7 @@ impl Life {
                         return Some(stop);
                     }
                     if released {
-                        self.backoff = BACKOFF_FIRST;
+                        self.retry.reset();
                         return None;
                     }
                 }
@@ -484,28 +476,10 @@ impl Life {
         if self.instance().one_shot && success {
             return Next::Done;
         }
-        if ran_for >= BACKOFF_RESET_AFTER {
-            self.backoff = BACKOFF_FIRST;
+        match self.retry.after_exit(success, ran_for) {
+            Some(wait) => Next::Again(wait),
+            None => Next::Done,
         }
-        let again = match self.instance().restart {
-            RestartPolicy::No => false,
-            RestartPolicy::Always => true,
-            RestartPolicy::OnFailure(most) => {
-                !success && most.is_none_or(|most| self.retries < most)
-            }
-        };
-        if again {
-            self.retries += 1;
-            Next::Again(self.next_backoff())
-        } else {
-            Next::Done
-        }
-    }
-
-    fn next_backoff(&mut self) -> Duration {
-        let wait = self.backoff;
-        self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
-        wait
     }
 }
 

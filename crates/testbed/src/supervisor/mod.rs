@@ -21,6 +21,7 @@ mod meter;
 mod order;
 mod remains;
 mod requests;
+mod retry;
 mod scribe;
 mod throttling;
 

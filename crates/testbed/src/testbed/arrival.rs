@@ -5,11 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::{BringUp, Owner, POLL_INTERVAL, Patience, READY_TIMEOUT, ReadSystem, Testbed};
-use crate::control::{InstanceState, SystemClient, SystemPhase, SystemStatus, fingerprints};
+use crate::control::{
+    InstanceState, InstanceStatus, SystemClient, SystemPhase, SystemStatus, fingerprints,
+};
 use crate::drivers::Machine;
 use crate::error::TestbedError;
+use crate::logs::last_lines;
 use crate::source::SystemSource;
 use crate::supervisor::Claim;
+
+/// How many lines of each log are quoted when patience has ended.
+const QUOTED_LINES: usize = 5;
 
 /// A system on its way to being ready.
 pub(super) struct Arrival<'a> {
@@ -78,7 +84,7 @@ impl Arrival<'_> {
                 Err(error) => self.check_supervised(error)?,
             }
             if Instant::now() > deadline {
-                return Err(self.not_ready(not_within(limit, last.as_ref())));
+                return Err(self.not_ready(self.not_within(limit, last.as_ref())));
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
@@ -124,6 +130,30 @@ impl Arrival<'_> {
         })
     }
 
+    /// What was still missing when patience ended, with the last words of those that run.
+    fn not_within(&self, limit: Duration, last: Option<&SystemStatus>) -> String {
+        let instances = last.iter().flat_map(|status| &status.instances);
+        let missing: Vec<&InstanceStatus> = instances.filter(|one| is_missing(one)).collect();
+        let names: Vec<String> = missing
+            .iter()
+            .map(|instance| format!("{} ({})", instance.name, how(instance)))
+            .collect();
+        let mut text = format!(
+            "not within {} s; still missing: {}",
+            limit.as_secs(),
+            names.join(", ")
+        );
+        for instance in missing {
+            let lines = last_lines(self.client.folder(), &instance.name, QUOTED_LINES);
+            if !lines.is_empty() {
+                let log = self.client.folder().log(&instance.name);
+                let lines = lines.join("\n  ");
+                text.push_str(&format!("\nlast lines of {}:\n  {lines}", log.display()));
+            }
+        }
+        text
+    }
+
     fn not_ready(&self, reason: String) -> TestbedError {
         TestbedError::NotReady {
             system: self.client.name().to_owned(),
@@ -138,37 +168,25 @@ impl Arrival<'_> {
     }
 }
 
-/// What was still missing when patience ended, with the last thing that happened to each.
-fn not_within(limit: Duration, last: Option<&SystemStatus>) -> String {
-    let is_missing = |instance: &&crate::InstanceStatus| {
-        instance.state != InstanceState::Completed
-            && (instance.state != InstanceState::Running
-                || (instance.has_check && instance.healthy != Some(true)))
-    };
-    let missing: Vec<String> = last
-        .iter()
-        .flat_map(|status| &status.instances)
-        .filter(is_missing)
-        .map(|instance| {
-            let how = match (instance.state, &instance.last_exit) {
-                (InstanceState::Waiting, _) => "waits for what it depends on".to_owned(),
-                (InstanceState::Running, None) => "runs, not healthy yet".to_owned(),
-                (InstanceState::Running, Some(exit)) => {
-                    format!("runs again after {exit}, not healthy yet")
-                }
-                (_, exit) => format!(
-                    "does not run, {}",
-                    exit.as_deref().unwrap_or("never started")
-                ),
-            };
-            format!("{} ({how})", instance.name)
-        })
-        .collect();
-    format!(
-        "not within {} s; still missing: {}; `shaketable logs` has what they wrote",
-        limit.as_secs(),
-        missing.join(", ")
-    )
+/// Whether a system waits for this instance.
+fn is_missing(instance: &InstanceStatus) -> bool {
+    match instance.state {
+        InstanceState::Completed => false,
+        InstanceState::Running => instance.has_check && instance.healthy != Some(true),
+        InstanceState::Waiting | InstanceState::Restarting | InstanceState::Exited => true,
+    }
+}
+
+/// How an instance that is waited for is.
+fn how(instance: &InstanceStatus) -> String {
+    match (instance.state, instance.last_exit.as_deref()) {
+        (InstanceState::Waiting, _) => "waits for what it depends on".to_owned(),
+        (InstanceState::Running, None) => "runs, not healthy yet".to_owned(),
+        (InstanceState::Running, Some(exit)) => {
+            format!("runs again after {exit}, not healthy yet")
+        }
+        (_, exit) => format!("does not run, {}", exit.unwrap_or("never started")),
+    }
 }
 
 /// Whether what is up is what was asked for. What was not said (variant, further files, profiles,

@@ -79,7 +79,10 @@ async fn a_poisonous_record_is_parked_whole_and_those_behind_it_go_on() {
     let lag = "poke_consumer_lag{topic=\"poke-orders\",partition=\"1\"}";
     detective.shows(lag, 0.0).await;
     detective.stop().await;
-    assert_eq!(kafka.committed(GROUP, ORDERS).await, BTreeMap::from([(1, 3)]));
+    assert_eq!(
+        kafka.committed(GROUP, ORDERS).await,
+        BTreeMap::from([(1, 3)])
+    );
     assert_eq!(kafka.count(DLQ).await, 1);
 }
 

@@ -10,7 +10,9 @@ use orders::octillery::{Load, Octillery, Orders};
 use crate::support::shop::Shop;
 
 fn load(arguments: &str) -> Result<Load, String> {
-    let words = ["poke-synthetic-load"].into_iter().chain(arguments.split(' '));
+    let words = ["poke-synthetic-load"]
+        .into_iter()
+        .chain(arguments.split(' '));
     let octillery = Octillery::try_parse_from(words).map_err(|error| error.to_string())?;
     octillery.load().map_err(|reason| reason.to_string())
 }
@@ -40,7 +42,10 @@ fn wrong_arguments_are_named() {
         ("1000 soon 5", "delay is \"soon\""),
         ("1000 1e9 5", "delay is \"1e9\""),
         ("1000 2 3000000000", "user_id is"),
-        ("1 2 3 --url https://api/orders", "does not start with http://"),
+        (
+            "1 2 3 --url https://api/orders",
+            "does not start with http://",
+        ),
         ("1 2 3 4 5", "unexpected"),
         ("1 2 3 --delay 4", "cannot be used with"),
     ] {
@@ -65,7 +70,11 @@ fn orders_follow_from_the_seed_and_stay_in_their_ranges() {
     assert_eq!(distinct(|order| &order.country), 194);
     let prices: BTreeSet<i64> = orders.iter().map(|order| order.price as i64).collect();
     assert_eq!((prices.first(), prices.last()), (Some(&0), Some(&300)));
-    assert!(orders.iter().all(|order| order.user_id == 3 && order.price.fract() == 0.0));
+    assert!(
+        orders
+            .iter()
+            .all(|order| order.user_id == 3 && order.price.fract() == 0.0)
+    );
 }
 
 #[tokio::test]

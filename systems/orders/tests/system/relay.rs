@@ -99,7 +99,10 @@ async fn a_flush_inside_the_event_loop_stalls_every_request_while_brokers_are_aw
         store.insert_with_message(&order()).await.unwrap();
         if blocks {
             eventually("a stalled request", async || {
-                timeout(NOT_YET, event_loop.turn()).await.is_err().then_some(())
+                timeout(NOT_YET, event_loop.turn())
+                    .await
+                    .is_err()
+                    .then_some(())
             })
             .await;
         } else {
@@ -125,6 +128,9 @@ async fn a_record_that_is_not_delivered_is_an_error_that_says_so() {
     let record = FutureRecord::to(TOPIC).key("1").payload("order");
     let failure: DeliveryError = deliver(&producer, record).await.unwrap_err();
     let text = failure.to_string();
-    assert!(text.starts_with("the record for poke-orders was not delivered: "), "{text}");
+    assert!(
+        text.starts_with("the record for poke-orders was not delivered: "),
+        "{text}"
+    );
     assert!(!failure.is_permanent(), "brokers come back: {failure}");
 }

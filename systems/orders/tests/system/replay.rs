@@ -98,7 +98,10 @@ async fn a_dry_run_and_a_list_change_nothing() {
         .unwrap();
     let output = run(&kafka, &format!("list --topic {DLQ}")).await.unwrap();
     let lines: Vec<&str> = output.lines().collect();
-    assert!(lines[0].ends_with(": the message is not JSON (replayed)"), "{output}");
+    assert!(
+        lines[0].ends_with(": the message is not JSON (replayed)"),
+        "{output}"
+    );
     assert!(lines[1].ends_with(": the message is not JSON"), "{output}");
     assert_eq!(lines[3], "3 records in poke-orders-dlq, 1 of them replayed");
 }
@@ -142,7 +145,8 @@ fn the_tool_needs_a_cluster_and_a_topic() {
     for line in wrong {
         assert!(Replay::try_parse_from(line.split(' ')).is_err(), "{line}");
     }
-    let replay = Replay::try_parse_from(["orders-replay", "--bootstrap", "", "list", "--topic", "t"]);
+    let replay =
+        Replay::try_parse_from(["orders-replay", "--bootstrap", "", "list", "--topic", "t"]);
     let runtime = Runtime::new().unwrap();
     let reason = replay
         .unwrap()

@@ -19,12 +19,14 @@ async fn place(postgres: &Postgres, store: &Store, hours: f64) -> i32 {
         price: 20.0,
     };
     let id = store.insert(&order).await.unwrap().id;
-    sqlx::query("update poke_orders set timestamp = timestamp - make_interval(secs => $2) where id = $1")
-        .bind(id)
-        .bind(hours * 3600.0)
-        .execute(&postgres.pool())
-        .await
-        .unwrap();
+    sqlx::query(
+        "update poke_orders set timestamp = timestamp - make_interval(secs => $2) where id = $1",
+    )
+    .bind(id)
+    .bind(hours * 3600.0)
+    .execute(&postgres.pool())
+    .await
+    .unwrap();
     id
 }
 
@@ -77,7 +79,11 @@ async fn the_databases_clock_is_right_everywhere() {
 
 #[tokio::test]
 async fn without_a_database_every_run_fails_and_nobody_is_told() {
-    let names = [("DB_USER", "user"), ("DB_PASSWORD", "any"), ("DB_NAME", "orders")];
+    let names = [
+        ("DB_USER", "user"),
+        ("DB_PASSWORD", "any"),
+        ("DB_NAME", "orders"),
+    ];
     let mut variables = names.to_vec();
     variables.extend([("DB_HOST", ""), ("REVERSAL_INTERVAL", "50ms")]);
     let mut reverser = Process::start(PROGRAM, &variables);

@@ -67,7 +67,10 @@ async fn messages_about_no_order_and_no_messages_at_all_are_parked() {
         .shows("poke_consumed_total{topic=\"poke-orders-state\"}", 5.0)
         .await;
     updater.stop().await;
-    assert_eq!(kafka.committed(GROUP, STATES).await, BTreeMap::from([(0, 5)]));
+    assert_eq!(
+        kafka.committed(GROUP, STATES).await,
+        BTreeMap::from([(0, 5)])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,7 +85,10 @@ async fn as_published_a_deleted_order_blocks_its_partition() {
     updater.shows(retried, 2.0).await;
     changed(&shop, &[1]).await;
     updater.stop().await;
-    assert_eq!(kafka.committed(GROUP, STATES).await, BTreeMap::from([(0, 1)]));
+    assert_eq!(
+        kafka.committed(GROUP, STATES).await,
+        BTreeMap::from([(0, 1)])
+    );
     assert_eq!(kafka.count(DLQ).await, 0);
 }
 
@@ -112,5 +118,8 @@ async fn a_message_that_comes_again_changes_nothing_more() {
     changed(&shop, &[1, 1, 2]).await;
     updater.stop().await;
     let orders = shop.with(|shelf| shelf.orders.clone());
-    assert!(orders.values().all(|state| state == "success"), "{orders:?}");
+    assert!(
+        orders.values().all(|state| state == "success"),
+        "{orders:?}"
+    );
 }

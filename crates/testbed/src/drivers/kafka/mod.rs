@@ -65,9 +65,9 @@ pub(super) async fn prepare(instance: &Instance, site: &Site<'_>) -> Result<Prep
         },
         listens: properties.listeners.iter().map(|one| one.address).collect(),
         client_port: properties.client_port(),
-        // A node that is killed has lost nothing: it recovers its log at its next start. Nodes that
-        // end gracefully all at once would wait for each other instead.
-        down_signal: Signal::SIGKILL,
+        // A broker that was killed is not let in again before its session has timed out, so one
+        // that is to come back says good-bye.
+        down_signal: if data.kept { Signal::SIGTERM } else { Signal::SIGKILL },
         data_elsewhere: None,
     })
 }

@@ -153,7 +153,12 @@ fn read(mut config: ClientConfig, topic: &str, count: usize) -> Vec<Record> {
                 key: message.key().map(text),
                 value: message.payload().map(<[u8]>::to_vec),
                 headers: headers
-                    .map(|header| (header.key.to_owned(), text(header.value.unwrap_or_default())))
+                    .map(|header| {
+                        (
+                            header.key.to_owned(),
+                            text(header.value.unwrap_or_default()),
+                        )
+                    })
                     .collect(),
             });
         }

@@ -33,11 +33,18 @@ impl Postgres {
             .tempdir()
             .unwrap();
         let user = Uid::effective().is_root().then(|| {
-            let found = UNPRIVILEGED.iter().find_map(|name| User::from_name(name).ok()?);
+            let found = UNPRIVILEGED
+                .iter()
+                .find_map(|name| User::from_name(name).ok()?);
             found.expect("a user that is not root")
         });
         if let Some(user) = &user {
-            chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+            chown(
+                folder.path(),
+                Some(user.uid.as_raw()),
+                Some(user.gid.as_raw()),
+            )
+            .unwrap();
         }
         let command = |program: &str| {
             let mut command = Command::new(programs.join(program));
@@ -108,7 +115,9 @@ impl Drop for Postgres {
 
 /// The folder of the server's programs, the newest version's.
 fn programs() -> PathBuf {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
     let mut found: Vec<PathBuf> = versions
         .flatten()
         .map(|version| version.path().join("bin"))

@@ -22,10 +22,10 @@ impl Running {
     pub fn start<P: Program>(variables: &[(&str, &str)]) -> Self {
         let metrics = free_address();
         let address = metrics.to_string();
-        let variables = variables.iter().chain([&("METRICS_LISTEN", &*address)]);
-        let environment = Environment::new(
-            variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        );
+        let listen = [("METRICS_LISTEN", address.as_str())];
+        let variables = variables.iter().chain(&listen);
+        let owned = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let environment = Environment::new(owned);
         let program = P::from_environment(environment).unwrap();
         let (stopper, stop) = Stop::new();
         Self {
