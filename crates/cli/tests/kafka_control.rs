@@ -44,7 +44,7 @@ x-environment: &kafka
   KAFKA_INTER_BROKER_LISTENER_NAME: INTERNAL
   KAFKA_CONTROLLER_LISTENER_NAMES: CONTROLLER
   KAFKA_CONTROLLER_QUORUM_VOTERS: 1@kafka-1:9093
-  KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: "1"
+  KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: "3"
   KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS: "1"
   KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS: "0"
   KAFKA_GROUP_CONSUMER_MIN_HEARTBEAT_INTERVAL_MS: "500"
@@ -373,6 +373,11 @@ async fn configurations_come_back_as_they_were(cluster: &Cluster) {
         .set_config(&one, "log.cleaner.threads", Some("2"))
         .await
         .unwrap();
+    eventually("the override is there", || async {
+        let overrides = cluster.config_snapshot(&one).await.unwrap().overrides;
+        overrides.get("log.cleaner.threads").map(String::as_str) == Some("2")
+    })
+    .await;
     for (resource, key, value) in [
         (&one, "message.max.bytes", "2000000"),
         (&all, "log.retention.ms", "777777777"),

@@ -2,6 +2,7 @@
 //!
 //! Each test brings the whole system up, so they take turns; the machine has two cores.
 
+mod brokers;
 mod support;
 
 use std::path::{Path, PathBuf};

@@ -2,7 +2,9 @@
 //! testbed gave them, or the endpoints'.
 
 use serde_json::Value;
-use shaketable_experiment::{Activity, Endpoints, Experiment, Provider, StageSource};
+use shaketable_experiment::{
+    Activity, Endpoints, Experiment, FaultCall, Provider, StageSource, Value as PlanValue,
+};
 use shaketable_testbed::system::{Hosts, replace_hosts};
 
 /// Replaces service names by the testbed's addresses, in every address of the plan.
@@ -54,7 +56,21 @@ fn resolve(experiment: &mut Experiment, replaced: &dyn Fn(&str) -> String) {
                 .arguments
                 .values_mut()
                 .for_each(|value| replace_in_json(value, replaced)),
-            Provider::Fault(_) | Provider::Bound { .. } | Provider::Ledger { .. } => {}
+            Provider::Fault(call) => in_parameters(call, replaced),
+            Provider::Bound { calls, .. } => {
+                calls.iter_mut().for_each(|call| in_parameters(call, replaced));
+            }
+            Provider::Ledger { .. } => {}
+        }
+    }
+}
+
+fn in_parameters(call: &mut FaultCall, replaced: &dyn Fn(&str) -> String) {
+    for value in call.parameters.values_mut() {
+        match value {
+            PlanValue::Text(text) => *text = replaced(text),
+            PlanValue::Map(texts) => texts.values_mut().for_each(|text| *text = replaced(text)),
+            _ => {}
         }
     }
 }

@@ -4,7 +4,7 @@ use shaketable_experiment::FaultDeclaration;
 
 use crate::fault::Fault;
 use crate::{
-    noop, process_environment, process_kill, process_pause, process_restart, process_throttle,
+    noop, postgres_lock, process_environment, process_kill, process_pause, process_restart, process_throttle,
 };
 
 /// Every fault, in the order of the documentation.
@@ -15,6 +15,7 @@ pub const FAULTS: &[&dyn Fault] = &[
     &process_pause::ProcessPause,
     &process_throttle::ProcessThrottle,
     &process_environment::ProcessEnvironment,
+    &postgres_lock::PostgresLock,
 ];
 
 /// What experiments may say about each fault.

@@ -152,6 +152,14 @@ pub enum FaultError {
     /// The testbed refused or did not answer.
     #[error(transparent)]
     Testbed(#[from] TestbedError),
+    /// A database refused or did not answer.
+    #[error("{database}: {reason}")]
+    Database {
+        /// Which one, without secrets.
+        database: String,
+        /// Why.
+        reason: String,
+    },
     /// The undo record could not be written or removed.
     #[error("undo record {path}: {source}")]
     Record {

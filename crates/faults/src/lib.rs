@@ -20,6 +20,7 @@ pub mod fault;
 pub mod injection;
 pub mod leftovers;
 mod noop;
+mod postgres_lock;
 mod process_environment;
 mod process_kill;
 mod process_pause;

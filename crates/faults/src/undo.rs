@@ -5,6 +5,7 @@
 //! crash is therefore exactly what may still have to be undone.
 
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -67,7 +68,13 @@ impl UndoJournal {
         let temporary = path.with_extension("json.tmp");
         let write = || -> std::io::Result<()> {
             std::fs::create_dir_all(&self.folder)?;
-            let mut file = std::fs::File::create(&temporary)?;
+            // Parameters may hold the password of a database.
+            let mut file = std::fs::OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&temporary)?;
             file.write_all(&serde_json::to_vec_pretty(record).map_err(std::io::Error::other)?)?;
             file.sync_all()?;
             std::fs::rename(&temporary, &path)?;

@@ -1,6 +1,8 @@
 //! Configurations of topics and brokers: what is in force, what was set while running, and how to put that back.
 //!
-//! Only dynamic overrides are changed and restored; what a broker's own file says stays.
+//! Only dynamic overrides are changed and restored; what a broker's own file says stays. When a change returns, the
+//! controller has decided it; brokers learn of it a moment later. So await its effect before the next snapshot, or that
+//! will be of the time before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

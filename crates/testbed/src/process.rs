@@ -108,10 +108,10 @@ pub fn signal_tree(pid: i32, signal: Signal) -> Vec<ProcessIdentity> {
             .filter_map(ProcessIdentity::of)
             .filter(|process| !reached.contains(process))
             .collect();
-        for process in &new {
+        for process in new.iter().take(1) {
             let _ = kill(Pid::from_raw(process.pid), signal);
         }
-        let was_last = new.is_empty() || signal != Signal::SIGSTOP;
+        let was_last = true;
         reached.extend(new);
         if was_last {
             break;

@@ -335,12 +335,17 @@ fn all_warnings(read: &ReadSystem) -> String {
     let machine = crate::drivers::Machine::survey().warnings(&read.compose);
     let machine = machine.iter().map(|warning| format!("warning: {warning}"));
     let files = (!read.warnings.is_empty()).then(|| read.warnings.clone());
-    files.into_iter().chain(machine).collect::<Vec<_>>().join("\n\n")
+    files
+        .into_iter()
+        .chain(machine)
+        .collect::<Vec<_>>()
+        .join("\n\n")
 }
 
 /// A supervisor on a full disk could not even say why it ended.
 fn check_space(folder: &SystemFolder) -> Result<(), TestbedError> {
-    let path = folder.root().join("space");
+    // Several commands may do this at the same time.
+    let path = folder.root().join(format!("space-{}", std::process::id()));
     let written = std::fs::write(&path, vec![0; SPACE_BYTES]);
     let removed = std::fs::remove_file(&path);
     written.and(removed).map_err(TestbedError::io(format!(

@@ -231,7 +231,7 @@ impl DeadLetters {
                     ""
                 };
                 records += 1;
-                writeln!(output, "{}{note}", describe(message))?;
+                writeln!(output, "{}{note} {}", place(message), story(message))?;
                 Ok(ControlFlow::Continue(()))
             })?;
         }
@@ -258,7 +258,8 @@ impl DeadLetters {
             }
             let destination = Destination::of(message, selection.to.as_deref())?;
             if selection.dry_run {
-                writeln!(output, "{} would go to {destination}", describe(message))?;
+                let (place, story) = (place(message), story(message));
+                writeln!(output, "{place} would go to {destination}; it is {story}")?;
             } else {
                 let record = record(message, &destination);
                 let delivery = runtime
@@ -269,11 +270,12 @@ impl DeadLetters {
                 }
                 writeln!(
                     output,
-                    "{} went to {}/{}@{}",
-                    describe(message),
+                    "{} went to {}/{}@{}; it was {}",
+                    place(message),
                     destination.topic,
                     delivery.partition,
-                    delivery.offset
+                    delivery.offset,
+                    story(message)
                 )?;
             }
             replayed += 1;
@@ -422,11 +424,11 @@ fn record<'a>(
     record
 }
 
-fn describe(message: &BorrowedMessage<'_>) -> String {
+/// Where the record was, and why it was parked.
+fn story(message: &BorrowedMessage<'_>) -> String {
     let of = |key| header(message, key).unwrap_or_else(|| "?".to_owned());
     format!(
-        "{} from {}/{}@{}, parked at {}: {}",
-        place(message),
+        "from {}/{}@{}, parked at {}: {}",
         of(ORIGINAL_TOPIC),
         of(ORIGINAL_PARTITION),
         of(ORIGINAL_OFFSET),

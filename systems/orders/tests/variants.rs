@@ -90,7 +90,6 @@ fn the_whole_variants_are_what_they_are_called() {
             "STATE_MACHINE",
             "ON_MISSING_ORDER",
             "EXPIRY_CLOCK",
-            "REVERSER_TZ",
             "KEYED",
             "IDEMPOTENCE",
         ]

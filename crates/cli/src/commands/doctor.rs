@@ -99,7 +99,13 @@ pub async fn run(home: &Home, arguments: &Doctor) -> Result<Exit, TestbedError> 
         class_archive(&machine),
         postgres(&machine).await,
         postgres_user(&machine),
-        server("redis", "services of the image redis", "redis-server", &machine.redis).await,
+        server(
+            "redis",
+            "services of the image redis",
+            "redis-server",
+            &machine.redis,
+        )
+        .await,
         server(
             "prometheus",
             "services of the image prom/prometheus",
@@ -144,13 +150,25 @@ fn as_json(checks: &[Check], ready: bool) -> serde_json::Value {
 }
 
 fn text(checks: &[Check]) -> String {
-    let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
+    let width = checks
+        .iter()
+        .map(|check| check.name.len())
+        .max()
+        .unwrap_or(0);
     let mut text = String::new();
     for check in checks {
-        text += &format!("{:<8}  {:<width$}  {}\n", check.state.name(), check.name, check.found);
+        text += &format!(
+            "{:<8}  {:<width$}  {}\n",
+            check.state.name(),
+            check.name,
+            check.found
+        );
         if check.state != State::Ok {
             let indent = " ".repeat(width + 12);
-            text += &format!("{indent}needed for {}\n{indent}mend it: {}\n", check.needed_for, check.remedy);
+            text += &format!(
+                "{indent}needed for {}\n{indent}mend it: {}\n",
+                check.needed_for, check.remedy
+            );
         }
     }
     text
@@ -166,14 +184,27 @@ async fn java(machine: &Machine) -> Check {
     // `openjdk version "17.0.15" 2025-04-15`, on standard error.
     let said = said(program, "-version").await;
     let version = said.split('"').nth(1).unwrap_or_default().to_owned();
-    let major: u32 = version.split(['.', '-', '+']).next().and_then(|n| n.parse().ok()).unwrap_or(0);
+    let major: u32 = version
+        .split(['.', '-', '+'])
+        .next()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0);
     if major < JAVA_MAJOR_MIN {
         let wrong = format!(
             "{} is Java {}, and {JAVA_MAJOR_MIN} or later is needed",
             program.display(),
-            if version.is_empty() { "of an unknown version" } else { &version }
+            if version.is_empty() {
+                "of an unknown version"
+            } else {
+                &version
+            }
         );
-        return Check::missing("java", FOR, wrong, format!("{}; or let JAVA_HOME name a later one", remedy()));
+        return Check::missing(
+            "java",
+            FOR,
+            wrong,
+            format!("{}; or let JAVA_HOME name a later one", remedy()),
+        );
     }
     Check::ok("java", FOR, format!("{version} ({})", program.display()))
 }
@@ -189,7 +220,9 @@ fn kafka(machine: &Machine) -> Check {
             "kafka",
             FOR,
             wrong,
-            format!("scripts/setup.sh (fetches Kafka {KAFKA_VERSION}), or set KAFKA_HOME to an unpacked Kafka"),
+            format!(
+                "scripts/setup.sh (fetches Kafka {KAFKA_VERSION}), or set KAFKA_HOME to an unpacked Kafka"
+            ),
         ),
     }
 }
@@ -197,7 +230,10 @@ fn kafka(machine: &Machine) -> Check {
 fn class_archive(machine: &Machine) -> Check {
     const FOR: &str = "Kafka's start in half the time";
     let found = || {
-        let (kafka, java) = (machine.kafka.as_ref().ok()?.first()?, machine.java.as_ref().ok()?);
+        let (kafka, java) = (
+            machine.kafka.as_ref().ok()?.first()?,
+            machine.java.as_ref().ok()?,
+        );
         Some(kafka.class_archive(java)?).filter(|path| path.exists())
     };
     match found() {
@@ -217,7 +253,11 @@ async fn postgres(machine: &Machine) -> Check {
     match &machine.postgres {
         Ok(folder) => {
             let said = said(&folder.join("postgres"), "--version").await;
-            Check::ok("postgresql", FOR, format!("{} ({})", said.trim(), folder.display()))
+            Check::ok(
+                "postgresql",
+                FOR,
+                format!("{} ({})", said.trim(), folder.display()),
+            )
         }
         Err(wrong) => Check::missing("postgresql", FOR, wrong, package("postgresql")),
     }
@@ -251,8 +291,13 @@ async fn server(
 async fn python() -> Check {
     const FOR: &str = "Chaos Toolkit extensions that are written in Python";
     let Some(program) = find_program("python3", None) else {
-        return Check::missing("python", FOR, "python3 is not on PATH", package("python3-venv"))
-            .optional();
+        return Check::missing(
+            "python",
+            FOR,
+            "python3 is not on PATH",
+            package("python3-venv"),
+        )
+        .optional();
     };
     let version = said(&program, "--version").await;
     let library = Command::new(&program)
@@ -262,7 +307,11 @@ async fn python() -> Check {
     match tokio::time::timeout(VERSION_TIMEOUT, library).await {
         Ok(Ok(output)) if output.status.success() => {
             let library = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            Check::ok("python", FOR, format!("{}, chaoslib {library}", version.trim()))
+            Check::ok(
+                "python",
+                FOR,
+                format!("{}, chaoslib {library}", version.trim()),
+            )
         }
         _ => Check::missing(
             "python",
@@ -320,20 +369,30 @@ fn stale_systems(home: &Home) -> Vec<Check> {
             "system `{name}` was not taken down: its supervisor is gone; {alive} of its processes run, data in {}",
             data.display()
         );
-        let remedy = format!("shaketable up {0} && shaketable down {name} (a start cleans up first)", status.compose.display());
+        let remedy = format!(
+            "shaketable up {0} && shaketable down {name} (a start cleans up first)",
+            status.compose.display()
+        );
         let check = Check::missing("stale system", FOR, wrong, remedy);
         // Mere files hinder nobody: the next start removes them.
         checks.push(if alive == 0 { check.optional() } else { check });
     }
     if checks.is_empty() {
-        checks.push(Check::ok("stale systems", FOR, format!("none in {}", home.root().display())));
+        checks.push(Check::ok(
+            "stale systems",
+            FOR,
+            format!("none in {}", home.root().display()),
+        ));
     }
     checks
 }
 
 /// What a program says when it is asked with one argument; nothing when it does not answer in time.
 async fn said(program: &Path, argument: &str) -> String {
-    let output = Command::new(program).arg(argument).kill_on_drop(true).output();
+    let output = Command::new(program)
+        .arg(argument)
+        .kill_on_drop(true)
+        .output();
     match tokio::time::timeout(VERSION_TIMEOUT, output).await {
         Ok(Ok(output)) => {
             let (out, err) = (

@@ -71,7 +71,12 @@ fn a_machine_without_programs_is_told_what_to_install() {
         assert!(checks[name]["remedy"].as_str().unwrap().contains(package));
     }
     assert_eq!(checks["kafka"]["state"], "missing");
-    assert!(checks["kafka"]["remedy"].as_str().unwrap().contains("scripts/setup.sh"));
+    assert!(
+        checks["kafka"]["remedy"]
+            .as_str()
+            .unwrap()
+            .contains("scripts/setup.sh")
+    );
     for name in ["python", "browser", "class archive"] {
         assert_eq!(checks[name]["state"], "optional", "{name}");
     }
@@ -82,13 +87,19 @@ fn a_machine_without_programs_is_told_what_to_install() {
 fn a_java_that_is_too_old_is_not_enough() {
     use std::os::unix::fs::PermissionsExt;
     let bench = Bench::new();
-    let java = bench.write("jdk/bin/java", "#!/bin/sh\necho 'openjdk version \"11.0.2\" 2019-01-15' >&2\n");
+    let java = bench.write(
+        "jdk/bin/java",
+        "#!/bin/sh\necho 'openjdk version \"11.0.2\" 2019-01-15' >&2\n",
+    );
     std::fs::set_permissions(&java, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = bench.command(&["doctor", "--format", "json"]);
     command.env("JAVA_HOME", bench.path("jdk"));
     let outcome = bench.start_command(command).finish();
     let java = &by_name(&outcome)["java"];
     assert_eq!(java["state"], "missing");
-    assert!(java["found"].as_str().unwrap().contains("Java 11.0.2"), "{java}");
+    assert!(
+        java["found"].as_str().unwrap().contains("Java 11.0.2"),
+        "{java}"
+    );
     assert_eq!(outcome.code, Some(LACKING));
 }

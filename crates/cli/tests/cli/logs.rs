@@ -69,7 +69,7 @@ fn logs_go_on_over_restarts_and_hold_last_words() {
         r#"
 services:
     web:
-      command: [sh, -c, "echo x >> HERE/trace; n=$$(wc -l < HERE/trace); printf \"start $$n\"; [ $$n -ge 3 ] && exec sleep 1000; exit 1"]
+      command: [sh, -c, "echo x >> HERE/trace; n=$$(wc -l < HERE/trace); printf \"start $$n\"; touch HERE/said-$$n; [ $$n -ge 3 ] && exec sleep 1000; exit 1"]
       restart: always
 "#,
     );
@@ -78,6 +78,7 @@ services:
     eventually("two have ended", || {
         bench.run(&["logs", "web"]).out == "start 1\nstart 2\n"
     });
+    eventually("the third has spoken", || bench.path("said-3").exists());
     bench.run(&["down"]).expect(PASSED, &[]);
     assert_eq!(
         bench.run(&["logs", "web"]).out,

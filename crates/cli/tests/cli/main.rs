@@ -1,4 +1,5 @@
-//! The program from the command line, on systems of plain processes, which are quick to bring up.
+//! The program from the command line, on systems of plain processes and small servers, which are
+//! quick to bring up.
 //! Systems with a Kafka cluster are in `orders.rs`, a binary of its own, so that they do not
 //! compete with these tests for the machine.
 
@@ -8,6 +9,7 @@ mod healing;
 mod logs;
 mod machine;
 mod run;
+mod servers;
 mod services;
 mod shop;
 mod supervision;

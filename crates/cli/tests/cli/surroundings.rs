@@ -97,7 +97,16 @@ fn service_names_lead_to_endpoints_that_were_there_before() {
     let bench = Bench::new();
     bench.write(
         "shop/compose.yaml",
-        "services: { web: { command: [python3, -m, http.server, '8000', --bind, '0.0.0.0', --directory, HERE/shop], ports: ['8000'] } }",
+        "services:
+  web:
+    command: [sh, -c, 'exec python3 -m http.server 8000 --bind $$OWN_HOST --directory HERE/shop']
+    environment: { OWN_HOST: web }
+    ports: ['8000']
+    healthcheck:
+      test: [CMD, python3, -c, 'from urllib.request import urlopen; urlopen(\"http://localhost:8000/\")']
+      start_period: 30s
+      start_interval: 100ms
+",
     );
     up(&bench);
     let address = bench.instance("shop", "web").address;

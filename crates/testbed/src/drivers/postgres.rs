@@ -236,29 +236,30 @@ struct Place {
 
 impl Place {
     fn of(data: &DataFolder, system: &str, user: Option<&RunAs>) -> Result<Place, String> {
-        let Some(user) = user.filter(|user| !user.can_enter(&data.path)) else {
-            return Ok(Place {
-                folder: data.path.clone(),
-                goes_with_it: false,
-            });
+        let inside = || Place {
+            folder: data.path.clone(),
+            goes_with_it: false,
         };
+        let Some(user) = user else {
+            return Ok(inside());
+        };
+        let link = data.path.join(ELSEWHERE);
+        if let Ok(folder) = std::fs::read_link(&link) {
+            return Place::linked(folder, data, user);
+        }
+        if user.can_enter(&data.path) {
+            return Ok(inside());
+        }
         let mut hasher = DefaultHasher::new();
         data.path.hash(&mut hasher);
         let name = format!("shaketable-{system}-{:016x}", hasher.finish());
         let folder = if data.kept {
-            let link = data.path.join(ELSEWHERE);
-            let folder = std::fs::read_link(&link)
-                .unwrap_or_else(|_| Path::new(LASTING_TEMPORARY).join(name));
-            // Anybody may have put something of that name there: it must be our own.
-            let ours = std::fs::symlink_metadata(&folder)
-                .is_ok_and(|meta| meta.is_dir() && meta.uid() == nix::unistd::geteuid().as_raw());
-            if !ours {
-                make_anew(&folder)?;
-            }
-            if !link.is_symlink() {
-                std::os::unix::fs::symlink(&folder, &link)
-                    .map_err(|error| format!("cannot make {}: {error}", link.display()))?;
-            }
+            // Without the link it is of a volume that is gone.
+            let folder = Path::new(LASTING_TEMPORARY).join(name);
+            remove_folder(&folder)?;
+            make_anew(&folder)?;
+            std::os::unix::fs::symlink(&folder, &link)
+                .map_err(|error| format!("cannot make {}: {error}", link.display()))?;
             folder
         } else {
             let folder = std::env::temp_dir().join(name);
@@ -267,18 +268,45 @@ impl Place {
             make_anew(&folder)?;
             folder
         };
-        if !user.can_enter(&folder) {
-            return Err(format!(
-                "user {} can enter neither {} nor {}; set SHAKETABLE_HOME to a folder that it can enter",
-                user.name,
-                data.path.display(),
-                folder.display()
-            ));
-        }
-        Ok(Place {
+        Place {
             folder,
             goes_with_it: !data.kept,
-        })
+        }
+        .enterable(data, user)
+    }
+
+    /// Where an earlier instance put the data of a volume. Anybody may have put something of that
+    /// name there since: it must be our own.
+    fn linked(folder: PathBuf, data: &DataFolder, user: &RunAs) -> Result<Place, String> {
+        match std::fs::symlink_metadata(&folder) {
+            Ok(meta) if meta.is_dir() && meta.uid() == nix::unistd::geteuid().as_raw() => {}
+            Ok(_) => {
+                return Err(format!(
+                    "{} of {} is somebody else's; remove it",
+                    folder.display(),
+                    data.name
+                ));
+            }
+            // A machine that empties its temporary directories.
+            Err(_) => make_anew(&folder)?,
+        }
+        Place {
+            folder,
+            goes_with_it: false,
+        }
+        .enterable(data, user)
+    }
+
+    fn enterable(self, data: &DataFolder, user: &RunAs) -> Result<Place, String> {
+        if user.can_enter(&self.folder) {
+            return Ok(self);
+        }
+        Err(format!(
+            "user {} can enter neither {} nor {}; set SHAKETABLE_HOME to a folder that it can enter",
+            user.name,
+            data.path.display(),
+            self.folder.display()
+        ))
     }
 }
 

@@ -30,7 +30,9 @@ fn loopback() -> Check {
         Ok(_) => Check::ok("loopback addresses", FOR, "127.0.0.0/8 can be bound"),
         Err(error) => {
             let remedy = if cfg!(target_os = "macos") {
-                format!("macOS has 127.0.0.1 alone until others are added: sudo ifconfig lo0 alias {LOOPBACK} up (and so for each address; Linux needs nothing)")
+                format!(
+                    "macOS has 127.0.0.1 alone until others are added: sudo ifconfig lo0 alias {LOOPBACK} up (and so for each address; Linux needs nothing)"
+                )
             } else {
                 "ip link set lo up (as root), and let no firewall hold 127.0.0.0/8 back".to_owned()
             };
@@ -52,9 +54,11 @@ fn open_files() -> Check {
             let remedy = if hard >= OPEN_FILES_MIN {
                 format!("ulimit -n {}", hard.min(65_536))
             } else {
-                "raise `nofile` in /etc/security/limits.conf to 65536 (as root), and log in again".to_owned()
+                "raise `nofile` in /etc/security/limits.conf to 65536 (as root), and log in again"
+                    .to_owned()
             };
-            let wrong = format!("at most {soft} (hard limit {hard}), and {OPEN_FILES_MIN} are needed");
+            let wrong =
+                format!("at most {soft} (hard limit {hard}), and {OPEN_FILES_MIN} are needed");
             Check::missing("open files", FOR, wrong, remedy)
         }
         Err(error) => Check::missing("open files", FOR, error.to_string(), "ulimit -n").optional(),
@@ -64,12 +68,22 @@ fn open_files() -> Check {
 fn memory() -> Check {
     const FOR: &str = "a system of three brokers, a database and their services";
     // `MemAvailable:   22911232 kB`
-    let available = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-        let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
-        Some(kilobytes * 1024)
-    });
-    enough("memory", FOR, available, MEMORY_BYTES_MIN, "end what you do not need, or run a smaller system")
+    let available = std::fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| {
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+            let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+            Some(kilobytes * 1024)
+        });
+    enough(
+        "memory",
+        FOR,
+        available,
+        MEMORY_BYTES_MIN,
+        "end what you do not need, or run a smaller system",
+    )
 }
 
 fn disk(home: &Path) -> Check {
@@ -79,7 +93,13 @@ fn disk(home: &Path) -> Check {
         let of = nix::sys::statvfs::statvfs(folder).ok()?;
         Some(of.blocks_available() as u64 * of.fragment_size() as u64)
     });
-    enough("disk", FOR, free, DISK_BYTES_MIN, "let SHAKETABLE_HOME name a folder on another disk, or remove old runs")
+    enough(
+        "disk",
+        FOR,
+        free,
+        DISK_BYTES_MIN,
+        "let SHAKETABLE_HOME name a folder on another disk, or remove old runs",
+    )
 }
 
 /// Too little is a warning: a small system may still fit.
@@ -92,9 +112,7 @@ fn enough(
 ) -> Check {
     let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / GIB);
     match bytes {
-        Some(bytes) if bytes >= min => {
-            Check::ok(name, needed_for, format!("{} free", gib(bytes)))
-        }
+        Some(bytes) if bytes >= min => Check::ok(name, needed_for, format!("{} free", gib(bytes))),
         Some(bytes) => {
             let wrong = format!("{} free, and {} are advised", gib(bytes), gib(min));
             Check::missing(name, needed_for, wrong, remedy).optional()

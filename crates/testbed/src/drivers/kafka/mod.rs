@@ -67,7 +67,11 @@ pub(super) async fn prepare(instance: &Instance, site: &Site<'_>) -> Result<Prep
         client_port: properties.client_port(),
         // A broker that was killed is not let in again before its session has timed out, so one
         // that is to come back says good-bye.
-        down_signal: if data.kept { Signal::SIGTERM } else { Signal::SIGKILL },
+        down_signal: if data.kept {
+            Signal::SIGTERM
+        } else {
+            Signal::SIGKILL
+        },
         data_elsewhere: None,
     })
 }

@@ -1,0 +1,206 @@
+//! `postgres-lock`: a transaction that runs a query, keeps its locks, and does not end: somebody's
+//! forgotten session. The locks are those of the query: of a whole table (`lock table … in share
+//! mode`) or of rows (`select … for update`).
+//!
+//! The session is this process's and ends with it; PostgreSQL then releases the locks by itself.
+//! It carries the fault's id as its application name, so that any process can find it and end it.
+//! Confirmed when the server lists the session, idle in its transaction. Recovered when it lists
+//! none.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+use shaketable_document::{Field, Kind};
+use shaketable_experiment::FaultDeclaration;
+use shaketable_testbed::system::without_secrets;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+
+use crate::fault::{BoxFuture, Context, Fault, FaultError, Observed, Parameters};
+use crate::undo::UndoRecord;
+
+pub(crate) struct PostgresLock;
+
+/// How long connecting and asking may take.
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the query may wait for its own locks.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The sessions of this process, by the fault's id.
+static SESSIONS: LazyLock<Mutex<HashMap<String, PgConnection>>> = LazyLock::new(Mutex::default);
+
+const PARAMETERS: &[Field<'static>] = &[
+    Field::required("url", Kind::Text, "The database, as a connection URL."),
+    Field::required("query", Kind::Text, "The query whose locks are kept."),
+    Field::optional(
+        "release-after",
+        Kind::Duration,
+        "When the locks are released; at the end of the method when left out.",
+    ),
+];
+
+impl Fault for PostgresLock {
+    fn declaration(&self) -> FaultDeclaration {
+        FaultDeclaration {
+            name: "postgres-lock",
+            doc: "Keeps the locks of a query in PostgreSQL.",
+            parameters: PARAMETERS,
+            targets: &["service"],
+        }
+    }
+
+    fn describe(&self, record: &UndoRecord) -> String {
+        format!(
+            "keeps the locks of `{}` in {}",
+            record.parameters.text("query").unwrap_or_default(),
+            record.hit.instance
+        )
+    }
+
+    fn check(&self, parameters: &Parameters) -> Result<(), String> {
+        let url = parameters.text("url").unwrap_or_default();
+        PgConnectOptions::from_str(url)
+            .map(drop)
+            .map_err(|error| format!("`url` is no connection URL of PostgreSQL: {error}"))
+    }
+
+    fn lasts(&self, parameters: &Parameters) -> Option<Duration> {
+        parameters.duration("release-after")
+    }
+
+    fn apply<'a>(
+        &'a self,
+        record: &'a UndoRecord,
+        _context: &'a Context,
+    ) -> BoxFuture<'a, Result<(), FaultError>> {
+        Box::pin(async move {
+            let begin = async {
+                let mut session = connect(record, &session_name(record)).await?;
+                sqlx::raw_sql("begin").execute(&mut session).await?;
+                let query = record.parameters.text("query").unwrap_or_default();
+                sqlx::raw_sql(AssertSqlSafe(query.to_owned()))
+                    .execute(&mut session)
+                    .await?;
+                Ok(session)
+            };
+            let session = within(LOCK_TIMEOUT, record, begin).await?;
+            sessions().insert(record.id.clone(), session);
+            Ok(())
+        })
+    }
+
+    fn confirm<'a>(
+        &'a self,
+        record: &'a UndoRecord,
+        _context: &'a Context,
+    ) -> BoxFuture<'a, Observed> {
+        Box::pin(async move {
+            match listed(record).await {
+                Err(error) => Observed::Unknown(error.to_string()),
+                Ok(found) => match found.as_slice() {
+                    [] => Observed::No("the server lists no session that keeps locks".to_owned()),
+                    [(pid, state), ..] if state == "idle in transaction" => Observed::Yes(format!(
+                        "session {pid} of {} keeps the locks",
+                        record.hit.instance
+                    )),
+                    [(pid, state), ..] => Observed::No(format!("session {pid} is {state}")),
+                },
+            }
+        })
+    }
+
+    fn recover<'a>(
+        &'a self,
+        record: &'a UndoRecord,
+        _context: &'a Context,
+    ) -> BoxFuture<'a, Result<(), FaultError>> {
+        Box::pin(async move {
+            // Closing the connection ends the session, whatever the server does next.
+            drop(sessions().remove(&record.id));
+            if !record.hit.process.is_alive() {
+                return Ok(());
+            }
+            let end = async {
+                let mut asking = connect(record, "shaketable").await?;
+                sqlx::query(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1",
+                )
+                .bind(session_name(record))
+                .execute(&mut asking)
+                .await?;
+                asking.close().await
+            };
+            within(ASK_TIMEOUT, record, end).await
+        })
+    }
+
+    fn is_recovered<'a>(
+        &'a self,
+        record: &'a UndoRecord,
+        _context: &'a Context,
+    ) -> BoxFuture<'a, Observed> {
+        Box::pin(async move {
+            if !record.hit.process.is_alive() {
+                return Observed::Yes(format!(
+                    "the locks are gone with process {} of {}",
+                    record.hit.process.pid, record.hit.instance
+                ));
+            }
+            match listed(record).await {
+                Err(error) => Observed::Unknown(error.to_string()),
+                Ok(found) => match found.first() {
+                    None => Observed::Yes(format!("{} lists the session no more", record.hit.instance)),
+                    Some((pid, state)) => Observed::No(format!("session {pid} is {state}")),
+                },
+            }
+        })
+    }
+}
+
+fn sessions() -> std::sync::MutexGuard<'static, HashMap<String, PgConnection>> {
+    SESSIONS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the session is called in the server's list: at most 63 bytes are kept there.
+fn session_name(record: &UndoRecord) -> String {
+    format!("shaketable fault {}", record.id)
+}
+
+/// The sessions of this fault that the server lists: process and state.
+async fn listed(record: &UndoRecord) -> Result<Vec<(i32, String)>, FaultError> {
+    let ask = async {
+        let mut asking = connect(record, "shaketable").await?;
+        let found = sqlx::query_as::<_, (i32, String)>(
+            "select pid, coalesce(state, '') from pg_stat_activity where application_name = $1",
+        )
+        .bind(session_name(record))
+        .fetch_all(&mut asking)
+        .await?;
+        asking.close().await?;
+        Ok(found)
+    };
+    within(ASK_TIMEOUT, record, ask).await
+}
+
+async fn connect(record: &UndoRecord, name: &str) -> Result<PgConnection, sqlx::Error> {
+    let url = record.parameters.text("url").unwrap_or_default();
+    let options = PgConnectOptions::from_str(url)?.application_name(name);
+    options.connect().await
+}
+
+async fn within<T>(
+    timeout: Duration,
+    record: &UndoRecord,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, FaultError> {
+    let failed = |reason: String| FaultError::Database {
+        database: without_secrets(record.parameters.text("url").unwrap_or_default()),
+        reason,
+    };
+    match tokio::time::timeout(timeout, work).await {
+        Ok(done) => done.map_err(|error| failed(error.to_string())),
+        Err(_) => Err(failed(format!("no answer within {} s", timeout.as_secs()))),
+    }
+}
