@@ -108,10 +108,10 @@ pub fn signal_tree(pid: i32, signal: Signal) -> Vec<ProcessIdentity> {
             .filter_map(ProcessIdentity::of)
             .filter(|process| !reached.contains(process))
             .collect();
-        for process in new.iter().take(1) {
+        for process in &new {
             let _ = kill(Pid::from_raw(process.pid), signal);
         }
-        let was_last = true;
+        let was_last = new.is_empty() || signal != Signal::SIGSTOP;
         reached.extend(new);
         if was_last {
             break;
@@ -206,26 +206,35 @@ mod tests {
         assert!(identity.is_none_or(|identity| !identity.is_alive()));
     }
 
+    /// Whether it holds within ten seconds.
+    fn soon(holds: impl Fn() -> bool) -> bool {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while !holds() && std::time::Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        holds()
+    }
+
     #[test]
     fn a_signal_reaches_children_and_grandchildren() {
         let mut child = std::process::Command::new("sh")
             .args(["-c", "setsid sh -c 'sleep 1000 & wait' & wait"])
+            .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
         let pid = child.id() as i32;
-        while descendants(pid).len() < 2 {
-            std::thread::yield_now();
-        }
+        let complete = soon(|| descendants(pid).len() == 2);
         let stopped = signal_tree(pid, Signal::SIGSTOP);
-        assert_eq!(stopped.len(), 3, "{stopped:?}");
-        for process in &stopped {
-            while !process.is_stopped() {
-                assert!(process.is_alive());
-                std::thread::yield_now();
-            }
-        }
-        assert_eq!(signal_tree(pid, Signal::SIGKILL).len(), 3);
+        let all_stopped = soon(|| stopped.iter().all(ProcessIdentity::is_stopped));
+        let killed = signal_tree(pid, Signal::SIGKILL);
         child.wait().unwrap();
+        assert_eq!(
+            (complete, stopped.len(), all_stopped),
+            (true, 3, true),
+            "{stopped:?}"
+        );
+        assert_eq!(killed, stopped);
+        assert!(soon(|| !killed.iter().any(ProcessIdentity::is_alive)));
     }
 
     #[test]

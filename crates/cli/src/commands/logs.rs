@@ -40,18 +40,14 @@ pub async fn run(testbed: &Testbed, arguments: Logs) -> Result<Exit, TestbedErro
         .iter()
         .map(|name| Source::new(&folder, name, arguments.since, arguments.tail))
         .collect();
-    if !printer.merge(&mut sources)? {
-        return Ok(Exit::Passed);
-    }
-    while arguments.follow {
-        let is_up = testbed.client(&system).status().await.is_ok();
-        // Once more after the end: the last words come before it.
-        if !printer.merge(&mut sources)? || !is_up {
-            break;
+    loop {
+        // Asked before reading: the last words come before the end.
+        let goes_on = arguments.follow && testbed.client(&system).status().await.is_ok();
+        if !printer.merge(&mut sources)? || !goes_on {
+            return Ok(Exit::Passed);
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
     }
-    Ok(Exit::Passed)
 }
 
 /// The system that is meant: the one that was named, the only one that is up, or the only one whose

@@ -1,6 +1,7 @@
 //! What a supervisor promises beyond the ordinary: commands at the same time, signals, files that
 //! changed, disks that are full, and what an earlier life left behind.
 
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -412,7 +413,10 @@ fn a_full_disk_is_named_before_anything_starts_and_ends_nothing_that_runs() {
     let bench = Bench::new();
     let home = bench.home().to_path_buf();
     let Some(disk) = SmallDisk::mount(&home) else {
-        eprintln!("skipped: a file system can only be mounted by root");
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: a file system can only be mounted by root"
+        );
         return;
     };
     bench.write(

@@ -38,9 +38,7 @@ impl Retry {
         let again = match self.policy {
             RestartPolicy::No => false,
             RestartPolicy::Always => true,
-            RestartPolicy::OnFailure(most) => {
-                !success && most.is_none_or(|most| self.count < most)
-            }
+            RestartPolicy::OnFailure(most) => !success && most.is_none_or(|most| self.count < most),
         };
         again.then(|| {
             self.count += 1;
