@@ -32,6 +32,7 @@ readonly http_timeout_s=30         # of one silent connection, for apt
 readonly maven_timeout_ms=30000    # of one silent connection, for Maven
 readonly archive_timeout_s=60      # of a broker's start, and of its end
 readonly archive_address=127.27.93.1    # where that broker listens
+readonly schema_package_version=0.39.0
 readonly log_lines_max=40          # shown of an installer's log when it fails
 
 kafka_version=$(sed -n 's|.*<kafka\.version>\(.*\)</kafka\.version>.*|\1|p' kafka/pom.xml)
@@ -118,6 +119,13 @@ check_openssl() {
     echo "openssl"
 }
 
+# librdkafka reads gzip with it.
+check_zlib() {
+    command -v pkg-config >/dev/null || { echo "zlib's headers: cannot be looked for without pkg-config"; return 1; }
+    pkg-config --exists zlib || { echo "zlib's headers are not installed"; return 1; }
+    echo "zlib"
+}
+
 java_command() { echo "${JAVA_HOME:+$JAVA_HOME/bin/}java"; }
 
 check_java() {
@@ -172,6 +180,21 @@ check_chromedriver() {
     command -v chromedriver >/dev/null || { echo "Chromium's driver: chromedriver is not installed"; return 1; }
 }
 
+# Only fetches Compose's schema: not asked for once that is here.
+check_pip() {
+    check_compose_schema >/dev/null && return
+    python3 -m pip --version >/dev/null 2>&1 || { echo "pip (to fetch Compose's JSON Schema): python3 -m pip does not work"; return 1; }
+}
+
+# What Compose's own tools check a file against.
+check_compose_schema() {
+    [ -s "$cache/compose-spec/compose-spec.json" ] || {
+        echo "Compose's JSON Schema is not in $cache/compose-spec"
+        return 1
+    }
+    echo "compose schema"
+}
+
 # Only fetches Kafka: not asked for once Kafka is here.
 check_maven() {
     check_kafka >/dev/null && return
@@ -212,6 +235,8 @@ debian_package() {
         chromedriver) echo chromium-driver ;;
         pkg_config) echo pkg-config ;;
         openssl) echo libssl-dev ;;
+        zlib) echo zlib1g-dev ;;
+        pip) echo python3-pip ;;
     esac
 }
 
@@ -238,6 +263,7 @@ remedy() {
             else
                 echo "run this again once what is above is mended; or set KAFKA_HOME to an unpacked Kafka distribution"
             fi ;;
+        compose_schema) echo "run this again once pip works and PyPI can be reached" ;;
         *) apt_remedy "$package" ;;
     esac
 }
@@ -254,9 +280,9 @@ apt_remedy() {
     fi
 }
 
-readonly tools="rust compiler make cmake pkg_config openssl java postgres postgres_user redis prometheus maven kafka"
-# Needed by the test that looks at the pages in a browser, and by nothing else.
-readonly tools_for_tests="chromium chromedriver"
+readonly tools="rust compiler make cmake pkg_config openssl zlib java postgres postgres_user redis prometheus maven kafka"
+# Needed by the tests that look at the pages in a browser and check Compose files, and by nothing else.
+readonly tools_for_tests="chromium chromedriver pip compose_schema"
 
 # Fills `found` with what is here, `lacking` with the tools that are not, and `problems`
 # and `test_problems` with the lists of them for a person to read.
@@ -387,6 +413,24 @@ install_kafka() {
     fi
 }
 
+# The schema comes inside a package of PyPI; beside its name first, then renamed.
+install_compose_schema() {
+    ! lacks pip || return 0
+    local wheel
+    say "fetching Compose's JSON Schema (in check-jsonschema $schema_package_version) to $cache/compose-spec"
+    if ! python3 -m pip download -q --disable-pip-version-check --no-deps --timeout "$http_timeout_s" \
+        --dest "$work/schema" "check-jsonschema==$schema_package_version" </dev/null >"$work/schema.log" 2>&1; then
+        show_log "pip could not fetch it" "$work/schema.log"
+        return 0
+    fi
+    wheel=$(compgen -G "$work/schema/*.whl") || return 0
+    if ! { python3 -m zipfile -e "$wheel" "$work/schema/whl" && mkdir -p "$cache/compose-spec" &&
+        cp "$work/schema/whl/check_jsonschema/builtin_schemas/vendor/compose-spec.json" "$cache/compose-spec/.new" &&
+        mv -- "$cache/compose-spec/.new" "$cache/compose-spec/compose-spec.json"; } 2>"$work/schema.log"; then
+        show_log "the package does not hold it as expected" "$work/schema.log"
+    fi
+}
+
 # The name under which the testbed looks for the class archive of this Java.
 archive_path() {
     local java id
@@ -459,6 +503,10 @@ if [ -n "$lacking" ] && [ "$check_only" = no ]; then
     check_all
     if lacks kafka; then
         install_kafka
+        check_all
+    fi
+    if lacks compose_schema; then
+        install_compose_schema
         check_all
     fi
 fi

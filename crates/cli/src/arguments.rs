@@ -115,6 +115,9 @@ pub struct Validate {
     /// Experiment documents (YAML or JSON)
     #[arg(required = true, value_name = "EXPERIMENT")]
     pub experiments: Vec<PathBuf>,
+    /// Which faults stand for which functions of Chaos Toolkit extensions, beside what they say
+    #[arg(long, value_name = "FILE")]
+    pub bindings: Option<PathBuf>,
     /// How the problems are printed on standard output
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,

@@ -3,6 +3,7 @@
 //! Each test brings the whole system up, so they take turns; the machine has two cores.
 
 mod brokers;
+mod flaws;
 mod support;
 
 use std::path::{Path, PathBuf};
@@ -13,12 +14,14 @@ use serde_json::{Value, json};
 use support::{Bench, DEVIATED, INCONCLUSIVE, Outcome, PASSED, USAGE, in_order};
 
 /// What the order system is made of, built by `cargo build --workspace`.
-const PROGRAMS: [&str; 5] = [
+const PROGRAMS: [&str; 7] = [
     "poke-order-api",
     "detective-pikachu",
     "order-updater",
     "order-reversed",
     "orders-topics",
+    "orders-replay",
+    "poke-synthetic-load",
 ];
 
 static TURN: Mutex<()> = Mutex::new(());
@@ -229,7 +232,7 @@ fn a_killed_leader_costs_the_fixed_system_nothing(bench: &Bench) -> u64 {
 fn orders_that_a_query_hides_are_found(bench: &Bench, last: u64) {
     let first = last + 600;
     let hiding = format!(
-        "where state in ('success', 'rejected') and id not between {first} and {}",
+        "where state in ('success', 'rejected') and order_id not between {first} and {}",
         first + 9
     );
     let file = document(
@@ -374,7 +377,7 @@ fn the_published_cure_survives_a_reboot() {
     let file = document(
         &bench,
         "broker-reboot.yaml",
-        &[("restart-after: 30s", "restart-after: 15s")],
+        &[("restart-after: 40s", "restart-after: 15s")],
     );
     let result = run(&bench, &file, "fixed-topics")
         .expect(PASSED, &[])

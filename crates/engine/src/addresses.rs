@@ -52,13 +52,16 @@ fn resolve(experiment: &mut Experiment, replaced: &dyn Fn(&str) -> String) {
             Provider::Http { request, .. } => replace(&mut request.url),
             Provider::Process { arguments, .. } => arguments.iter_mut().for_each(replace),
             Provider::Postgres { url, .. } => replace(url),
-            Provider::Function(call) => call
-                .arguments
-                .values_mut()
-                .for_each(|value| replace_in_json(value, replaced)),
+            Provider::Function(call) => {
+                if let Some(Value::String(servers)) = call.arguments.get_mut("bootstrap_servers") {
+                    replace(servers);
+                }
+            }
             Provider::Fault(call) => in_parameters(call, replaced),
             Provider::Bound { calls, .. } => {
-                calls.iter_mut().for_each(|call| in_parameters(call, replaced));
+                calls
+                    .iter_mut()
+                    .for_each(|call| in_parameters(call, replaced));
             }
             Provider::Ledger { .. } => {}
         }
@@ -66,24 +69,8 @@ fn resolve(experiment: &mut Experiment, replaced: &dyn Fn(&str) -> String) {
 }
 
 fn in_parameters(call: &mut FaultCall, replaced: &dyn Fn(&str) -> String) {
-    for value in call.parameters.values_mut() {
-        match value {
-            PlanValue::Text(text) => *text = replaced(text),
-            PlanValue::Map(texts) => texts.values_mut().for_each(|text| *text = replaced(text)),
-            _ => {}
-        }
-    }
-}
-
-fn replace_in_json(value: &mut Value, replaced: &dyn Fn(&str) -> String) {
-    match value {
-        Value::String(text) => *text = replaced(text),
-        Value::Array(items) => items
-            .iter_mut()
-            .for_each(|item| replace_in_json(item, replaced)),
-        Value::Object(entries) => entries
-            .values_mut()
-            .for_each(|value| replace_in_json(value, replaced)),
-        _ => {}
+    // The supervisor replaces names in variables of a process by itself.
+    if let Some(PlanValue::Text(url)) = call.parameters.get_mut("url") {
+        *url = replaced(url);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! All probes are sampled, also after one was seen not to hold. The ledger's probes are not: in the
 //! middle of a run no message can be accounted for. A probe holds during the method if every sample
-//! held; if none was seen not to hold and one gave no answer, that is unknown.
+//! held, and one of them was taken while the first fault was in place; if none was seen not to hold
+//! and one gave no answer, that is unknown.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,6 +30,8 @@ struct Samples {
     unmet_count: u64,
     unanswered: u64,
     first_unanswered: Option<String>,
+    /// When the last sample began, in µs since the run began.
+    last_begun_us: u64,
     last: serde_json::Value,
 }
 
@@ -70,20 +73,25 @@ impl Continuous {
         Continuous { samples, tasks }
     }
 
-    /// Ends the sampling; one outcome for each probe that was sampled.
-    pub fn finish(self) -> Vec<ProbeOutcome> {
-        self.samples
-            .iter()
-            .map(|samples| {
-                let samples = samples.lock().unwrap_or_else(PoisonError::into_inner);
-                ProbeOutcome {
-                    name: samples.name.clone(),
-                    when: When::During,
-                    output: samples.last.clone(),
-                    holds: samples.observed(),
-                }
-            })
-            .collect()
+    /// Ends the sampling; one outcome for each probe that was sampled. `broken_us` is when the first
+    /// fault was seen to take effect, 0 if there was none: a sample from before proves nothing.
+    pub fn finish(self, broken_us: u64) -> Vec<ProbeOutcome> {
+        let both = self.samples.iter().zip(&self.tasks);
+        both.map(|(samples, task)| {
+            let samples = samples.lock().unwrap_or_else(PoisonError::into_inner);
+            let holds = if task.is_finished() {
+                Observed::Unknown("its sampling ended by itself".to_owned())
+            } else {
+                samples.observed(broken_us)
+            };
+            ProbeOutcome {
+                name: samples.name.clone(),
+                when: When::During,
+                output: samples.last.clone(),
+                holds,
+            }
+        })
+        .collect()
     }
 }
 
@@ -93,12 +101,8 @@ impl Drop for Continuous {
     }
 }
 
-async fn sample(
-    probe: &Activity,
-    asker: &Asker,
-    journal: &Arc<Journal>,
-    kept: &Mutex<Samples>,
-) {
+async fn sample(probe: &Activity, asker: &Asker, journal: &Arc<Journal>, kept: &Mutex<Samples>) {
+    let begun_us = journal.now_us();
     let output = asker.ask(&probe.provider, None).await;
     let holds = judge(&output, probe.tolerance.as_ref());
     let at_us = journal.now_us();
@@ -110,6 +114,7 @@ async fn sample(
     }
     let mut samples = kept.lock().unwrap_or_else(PoisonError::into_inner);
     samples.last = output.unwrap_or_default();
+    samples.last_begun_us = begun_us;
     match holds {
         Observed::Yes(_) => samples.held += 1,
         Observed::No(detail) => {
@@ -125,7 +130,7 @@ async fn sample(
 }
 
 impl Samples {
-    fn observed(&self) -> Observed {
+    fn observed(&self, broken_us: u64) -> Observed {
         let all = self.held + self.unmet_count + self.unanswered;
         if let (Some(first), Some(last)) = (self.unmet.first(), self.unmet.last()) {
             return Observed::No(format!(
@@ -142,6 +147,9 @@ impl Samples {
                 self.unanswered
             )),
             None if all == 0 => Observed::Unknown("it was never sampled".to_owned()),
+            None if self.last_begun_us < broken_us => Observed::Unknown(format!(
+                "none of {all} samples was taken while anything was broken; ask more often"
+            )),
             None => Observed::Yes(format!("{all} samples")),
         }
     }

@@ -34,12 +34,16 @@ pub async fn query(url: &str, query: &str, timeout: Duration) -> Output {
         }
     };
     Ok(match rows.as_slice() {
-        [only] if only.len() == 1 => only.values().next().cloned().unwrap_or_default(),
-        _ => rows.into_iter().map(Value::Object).collect(),
+        [only] if only.len() == 1 => only[0].1.clone(),
+        _ => rows
+            .into_iter()
+            .map(|row| row.into_iter().collect::<Value>())
+            .collect(),
     })
 }
 
-fn row(row: &PgRow) -> Result<serde_json::Map<String, Value>, sqlx::Error> {
+/// The columns of a row, by name; two may have the same.
+fn row(row: &PgRow) -> Result<Vec<(String, Value)>, sqlx::Error> {
     row.columns()
         .iter()
         .map(|column| {

@@ -21,12 +21,29 @@ pub struct Exchange {
 struct Shared {
     values: BTreeMap<String, Value>,
     written: BTreeSet<RecordPlace>,
+    /// Modules of the controls whose activity has begun.
+    begun: BTreeSet<String>,
 }
 
 impl Exchange {
     /// The values that controls have set.
     pub fn values(&self) -> BTreeMap<String, Value> {
         self.lock().values.clone()
+    }
+
+    /// Notes that the activity of a control begins: what the control sets is not known until it is
+    /// called, whatever another activity's control has set.
+    pub fn begin(&self, control: &str, sets: &[&str]) {
+        let mut shared = self.lock();
+        shared.begun.insert(control.to_owned());
+        for name in sets {
+            shared.values.remove(*name);
+        }
+    }
+
+    /// Whether an activity of that control has begun.
+    pub fn has_begun(&self, control: &str) -> bool {
+        self.lock().begun.contains(control)
     }
 
     /// Adds values that a control has set.
@@ -39,8 +56,8 @@ impl Exchange {
         self.lock().written.clone()
     }
 
-    /// Notes the records that an action says it has written: a list of maps with topic, partition
-    /// and offset. Any other output means none.
+    /// Notes the records that a producing function says it has written: a list of maps with topic,
+    /// partition and offset.
     pub fn note_written(&self, output: &Value) {
         let place = |item: &Value| -> Option<RecordPlace> {
             let partition = i32::try_from(item.get("partition")?.as_i64()?).ok()?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use shaketable_experiment::FaultCall;
-use shaketable_faults::{Context, Injection, Observed};
+use shaketable_faults::{Context, Injection, Observed, UndoRecord};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -165,7 +165,7 @@ impl Life {
         outcome.applied_us = Some(self.journal.now_us());
         self.journal.write(
             "fault-applying",
-            json!({ "fault": self.id, "record": injection.record() }),
+            json!({ "fault": self.id, "what": told(injection.record()) }),
         );
         self.progress.event(&format!(
             "inject: {} {} ({})",
@@ -201,6 +201,18 @@ impl Life {
         let _ = confirmed.send(outcome.confirmed.clone());
 
         time_is_up(deadline, self.heal.clone()).await;
+        // After an abort there is nothing to prove, and healing comes first.
+        if outcome.confirmed.is_yes() && *self.heal.borrow() != Heal::Now {
+            // What cannot be looked at now was there all the same.
+            if let Observed::No(detail) = injection.is_in_place().await {
+                outcome.confirmed =
+                    Observed::No(format!("it was seen, but not until its end: {detail}"));
+                self.journal.write(
+                    "fault-gone-early",
+                    json!({ "fault": self.id, "observed": outcome.confirmed }),
+                );
+            }
+        }
         outcome.released_us = Some(self.journal.now_us());
         self.journal
             .write("fault-recovering", json!({ "fault": self.id }));
@@ -220,6 +232,16 @@ impl Life {
             .event(&format!("heal: {}", outcome.recovered.detail()));
         outcome
     }
+}
+
+/// An undo record for the journal: without the values of its parameters, which may be secrets.
+fn told(record: &UndoRecord) -> serde_json::Value {
+    json!({
+        "fault": record.fault,
+        "target": record.target,
+        "hit": record.hit,
+        "parameters": record.parameters.names(),
+    })
 }
 
 /// Resolves when a fault has had its time, or is not to wait for it.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -19,7 +20,12 @@ pub struct Journal {
 impl Journal {
     /// Opens the journal at `path` for appending; `t0` is the zero of its clock.
     pub fn open(path: &Path, t0: Instant) -> std::io::Result<Journal> {
-        let file = File::options().create(true).append(true).open(path)?;
+        // Outputs of activities are in it as they are.
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)?;
         Ok(Journal {
             file: Mutex::new(file),
             failure: Mutex::new(None),

@@ -6,6 +6,7 @@ use serde_json::json;
 use shaketable_experiment::{Activity, ActivityKind, Provider};
 
 use crate::abort::Abort;
+use crate::calls;
 use crate::injections::Injections;
 use crate::journal::Journal;
 use crate::probes::{Asker, brief};
@@ -23,13 +24,39 @@ pub struct Stagehand<'a> {
     pub progress: &'a Arc<dyn Progress>,
 }
 
+/// Which part of an experiment is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What is done.
+    Method,
+    /// What is done at the end in any case. What would undo an activity that never began is left
+    /// out.
+    Rollbacks,
+}
+
 impl Stagehand<'_> {
     /// Carries out activities until all are done or the run is to end. As with the Chaos Toolkit,
     /// one that fails does not stop the next; but what an action was to do and did not is returned,
     /// in words, for the verdict.
-    pub async fn carry_out(&mut self, activities: &[Activity], abort: &Abort) -> Vec<String> {
+    pub async fn carry_out(
+        &mut self,
+        activities: &[Activity],
+        part: Part,
+        abort: &Abort,
+    ) -> Vec<String> {
         let mut not_done = Vec::new();
         for activity in activities {
+            if part == Part::Rollbacks
+                && let Some(control) = self.never_begun(activity)
+            {
+                let what = json!({ "name": activity.name, "never_begun": control });
+                self.journal.write("activity-left-out", what);
+                self.progress.event(&format!(
+                    "{}: left out, since what it would undo never began",
+                    activity.name
+                ));
+                continue;
+            }
             let done = abort.or(async {
                 tokio::time::sleep(activity.pauses_before).await;
                 let failure = self.one(activity).await;
@@ -54,10 +81,24 @@ impl Stagehand<'_> {
         not_done
     }
 
+    /// The control that an activity's arguments wait for, if its own activity never began.
+    fn never_begun(&self, activity: &Activity) -> Option<String> {
+        let Provider::Function(call) = &activity.provider else {
+            return None;
+        };
+        let control = call.waits_for(&self.asker.exchange.values())?;
+        (!self.asker.exchange.has_begun(&control)).then_some(control)
+    }
+
     /// Carries one out; the value says why it could not be. A fault has its own record.
     async fn one(&mut self, activity: &Activity) -> Option<String> {
         self.journal
             .write("activity-begun", json!({ "name": activity.name }));
+        for module in &activity.controls {
+            if let Some(control) = shaketable_extensions::control(module) {
+                self.asker.exchange.begin(module, control.sets);
+            }
+        }
         let mut failure = None;
         let mut given = None;
         let detail = match &activity.provider {
@@ -77,14 +118,13 @@ impl Stagehand<'_> {
             }
             provider => match self.asker.ask(provider, None).await {
                 Ok(output) => {
-                    if activity.kind == ActivityKind::Action {
+                    if let Provider::Function(call) = provider
+                        && calls::writes_to_site(call, &self.asker.site)
+                    {
                         self.asker.exchange.note_written(&output);
                     }
-                    self.progress.event(&format!(
-                        "{}: {}",
-                        activity.name,
-                        brief(&output)
-                    ));
+                    self.progress
+                        .event(&format!("{}: {}", activity.name, brief(&output)));
                     given = Some(output.clone());
                     json!({ "output": output })
                 }

@@ -111,7 +111,8 @@ pub async fn check(
                 site.status(),
                 experiment.endpoints.is_some(),
             )
-            .await {
+            .await
+            {
                 Ok(hit) => targets.push(format!(
                     "{}{} would hit {hit}, {} now",
                     function.map_or(String::new(), |function| format!("`{function}` is bound: ")),
@@ -188,6 +189,15 @@ async fn target(
             "system `{}` has no service `{name}`; it has {}",
             status.name,
             status.services().join(", ")
+        )));
+    }
+    if let Target::Broker(node) = target
+        && status.node(*node).is_none()
+    {
+        let nodes: Vec<i32> = status.instances.iter().filter_map(|i| i.node_id).collect();
+        return Err(Refused::Document(format!(
+            "system `{}` has no Kafka broker {node}; it has {nodes:?}",
+            status.name
         )));
     }
     if let Target::LeaderOf { topic, partition } = target

@@ -47,9 +47,7 @@ impl Asker {
                 query,
                 timeout,
             } => database::query(url, query, *timeout).await,
-            Provider::Fault(_) | Provider::Bound { .. } => {
-                Err("a fault is not a probe".to_owned())
-            }
+            Provider::Fault(_) | Provider::Bound { .. } => Err("a fault is not a probe".to_owned()),
         }
     }
 }

@@ -14,18 +14,18 @@ use shaketable_testbed::{BringUp, Home, Testbed, TestbedError};
 
 use crate::abort::Abort;
 use crate::accounting::{Accounts, account};
+use crate::continuous::Continuous;
 use crate::folder::RunFolder;
 use crate::injections::Injections;
 use crate::journal::Journal;
-use crate::continuous::Continuous;
-use crate::method::Stagehand;
+use crate::method::{Part, Stagehand};
 use crate::preflight::{self, Ready, Refusal};
 use crate::probes::Asker;
 use crate::progress::{Progress, tell_live};
 use crate::record::{ProbeOutcome, RunRecord, TimelineEvent, When};
 use crate::run_lock::lock;
-use crate::site::Site;
 use crate::safeguards;
+use crate::site::Site;
 use crate::stages::Sampler;
 use crate::steady;
 use crate::verdict::{Grounds, Verdict};
@@ -284,7 +284,7 @@ impl Run {
             .iter()
             .for_each(|target| progress.event(&format!("preflight: {target}")));
 
-        let sampler = Sampler::start(&readers, journal.t0());
+        let sampler = Sampler::start(&readers, &asker.exchange, journal.t0());
         let load = driver.as_ref().map(|driver| driver.start(journal.t0()));
         if let Some(workload) = experiment.workload.as_ref() {
             self.at(
@@ -339,13 +339,18 @@ impl Run {
                     journal,
                     progress: &progress,
                 };
-                let not_done = stagehand.carry_out(&experiment.method, &abort).await;
+                let not_done = stagehand
+                    .carry_out(&experiment.method, Part::Method, &abort)
+                    .await;
                 self.grounds.unproven.extend(not_done);
                 sampling = Some(continuous);
             }
         }
         self.heal(&mut injections).await;
-        let during = sampling.map(Continuous::finish).unwrap_or_default();
+        let broken_us = self.record.faults.iter().filter_map(|f| f.confirmed_us);
+        let broken_us = broken_us.min().unwrap_or_default();
+        let during = sampling.map(|sampling: Continuous| sampling.finish(broken_us));
+        let during = during.unwrap_or_default();
         if load.is_some() && !self.record.faults.is_empty() {
             abort.or(tokio::time::sleep(AFTERMATH)).await;
         }
@@ -358,7 +363,7 @@ impl Run {
             progress: &progress,
         };
         let not_done = stagehand
-            .carry_out(&experiment.rollbacks, &Abort::default())
+            .carry_out(&experiment.rollbacks, Part::Rollbacks, &Abort::default())
             .await;
         self.grounds.errors.extend(
             not_done

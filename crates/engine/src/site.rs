@@ -63,8 +63,10 @@ impl Site {
         if self.bootstrap.is_empty() {
             return Err(match &self.status {
                 Some(status) => format!("system `{}` has no Kafka service", status.name),
-                None => "no Kafka is known: give `bootstrap-servers` under `endpoints`, or a `system`"
-                    .to_owned(),
+                None => {
+                    "no Kafka is known: give `bootstrap-servers` under `endpoints`, or a `system`"
+                        .to_owned()
+                }
             });
         }
         let properties: Properties = self.properties.clone().into_iter().collect();

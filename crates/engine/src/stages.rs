@@ -15,7 +15,7 @@ use shaketable_ledger::{Sighting, StageReading, StageSpec};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Row, ValueRef};
 
-use crate::exchange::RecordPlace;
+use crate::exchange::{Exchange, RecordPlace};
 use crate::site::Site;
 
 /// The longest wait for a database to connect and for one query to answer.
@@ -435,18 +435,19 @@ pub struct Sampler {
 impl Sampler {
     /// Begins to sample; `t0` is the zero of the run's clock. A sample that fails is left out: the
     /// final reading decides.
-    pub fn start(readers: &Arc<Vec<StageReader>>, t0: Instant) -> Sampler {
+    pub fn start(readers: &Arc<Vec<StageReader>>, exchange: &Exchange, t0: Instant) -> Sampler {
         let seen = Seen::default();
         seen.lock().resize_with(readers.len(), HashMap::new);
         let mut tasks = Vec::new();
         for index in ending_stages(readers) {
             let (readers, seen) = (readers.clone(), seen.clone());
+            let exchange = exchange.clone();
             tasks.push(tokio::spawn(async move {
                 let mut clock = tokio::time::interval(SAMPLE_INTERVAL);
                 clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
                 loop {
                     clock.tick().await;
-                    let reading = readers[index].read(&BTreeSet::new()).await;
+                    let reading = readers[index].read(&exchange.written()).await;
                     let at_us = t0.elapsed().as_micros() as u64;
                     let mut stages = seen.lock();
                     for sighting in reading.sightings {

@@ -48,10 +48,9 @@ pub async fn reach(
                 tokio::time::sleep(LOOK_INTERVAL).await;
                 attempts = first(load);
             }
-            let ledger =
-                Ledger::balance(&of_these(
-                    facts(attempts, readers, sampler, &asker.exchange, journal).await,
-                ));
+            let ledger = Ledger::balance(&of_these(
+                facts(attempts, readers, sampler, &asker.exchange, journal).await,
+            ));
             if ledger.counts().acknowledged == 0 {
                 let counts = ledger.counts();
                 let reason = format!(

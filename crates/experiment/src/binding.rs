@@ -13,11 +13,13 @@
 //! ```
 //!
 //! `${name}` is the value of the function's argument, or of the configuration. A document's own
-//! bindings come first, then those that are passed in.
+//! bindings come first, then those that are passed in. What is wrong with one of these is reported
+//! where the document uses it, and the message names the file.
 
 use shaketable_document::{Data, Diagnostics, Entry, Node, Source, Span};
 
 use crate::substitution::{Configuration, replace_all};
+use crate::{FunctionDeclaration, table};
 
 /// The key that says for which argument's items the fault is injected once each.
 pub(crate) const FOR_EACH: &str = "for-each";
@@ -34,43 +36,48 @@ chaosaws.msk.actions.reboot_broker: *reboot
 
 /// Bindings by `module.function`.
 #[derive(Debug, Clone, Default)]
-pub struct Bindings(Vec<(String, Node)>);
+pub struct Bindings(Vec<Binding>);
+
+/// A fault that stands for a function, from a file.
+#[derive(Debug, Clone)]
+pub(crate) struct Binding {
+    function: String,
+    pub(crate) fault: Node,
+    /// The name of the file.
+    pub(crate) file: String,
+}
 
 impl Bindings {
     /// The bindings that come with this crate.
     pub fn built_in() -> Bindings {
         let source = Source::new("built-in bindings".to_owned(), BUILT_IN.to_owned());
-        Bindings::parse(&source).unwrap_or_default()
+        Bindings::parse(&source, &[]).unwrap_or_default()
     }
 
-    /// Reads a file of bindings: a map from `module.function` to the fault.
+    /// Reads a file of bindings: a map from `module.function` to the fault. `functions` are those
+    /// that are known.
     ///
     /// # Errors
-    /// The document is no such map. The faults themselves are checked where they are used.
-    pub fn parse(source: &Source) -> Result<Bindings, Diagnostics> {
+    /// The document is no such map, or a function is native. The faults themselves are checked where
+    /// they are used, and they need not be.
+    pub fn parse(
+        source: &Source,
+        functions: &[FunctionDeclaration],
+    ) -> Result<Bindings, Diagnostics> {
         let root = shaketable_document::parse(source)?;
         let mut diagnostics = Diagnostics::new();
-        if !matches!(root.data, Data::Map(_)) {
-            diagnostics
-                .error(root.span, "bindings have to be a map")
-                .help("write module.function, and under it the fault that stands for it");
-        }
-        for entry in root.entries() {
-            if !matches!(entry.value.data, Data::Map(_)) {
-                diagnostics
-                    .error(entry.value.span, format!("`{}` has to be a map", entry.key))
-                    .help("write the fault as in an activity's provider: fault, target, parameters");
-            }
-        }
+        table::check_value("bindings", &root, table::BINDINGS, &mut diagnostics);
+        check(root.entries(), functions, &mut diagnostics);
         if diagnostics.has_errors() {
+            diagnostics.sort();
             return Err(diagnostics);
         }
-        let entries = root.entries().iter();
-        Ok(Bindings(
-            entries
-                .map(|entry| (entry.key.clone(), entry.value.clone()))
-                .collect(),
-        ))
+        let bindings = root.entries().iter().map(|entry| Binding {
+            function: entry.key.clone(),
+            fault: entry.value.clone(),
+            file: source.name.clone(),
+        });
+        Ok(Bindings(bindings.collect()))
     }
 
     /// These bindings, then `others`.
@@ -80,18 +87,45 @@ impl Bindings {
         self
     }
 
-    pub(crate) fn get(&self, function: &str) -> Option<&Node> {
-        let mut found = self.0.iter().filter(|(name, _)| name == function);
-        found.next().map(|(_, node)| node)
+    pub(crate) fn get(&self, function: &str) -> Option<&Binding> {
+        self.0.iter().find(|binding| binding.function == function)
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
+        self.0.iter().map(|binding| binding.function.as_str())
     }
 }
 
-/// The uses of faults that a call of a bound function comes to. `at` is where problems are
-/// reported when the binding stands in another text.
+/// What no table can say of bindings, wherever they stand.
+pub(crate) fn check(
+    bindings: &[Entry],
+    functions: &[FunctionDeclaration],
+    diagnostics: &mut Diagnostics,
+) {
+    for binding in bindings {
+        let mut native = functions.iter().filter(|function| function.native);
+        if native.any(|function| function.path() == binding.key) {
+            diagnostics
+                .error(
+                    binding.key_span,
+                    format!("`{}` is native, so no fault stands for it", binding.key),
+                )
+                .help("remove the binding");
+        }
+        if let Some(each) = binding.value.get(FOR_EACH)
+            && each.as_text().is_none()
+        {
+            diagnostics
+                .error(
+                    each.span,
+                    format!("`{FOR_EACH}` has to be text, found {}", each.kind_name()),
+                )
+                .help("name the argument of the function whose items are meant");
+        }
+    }
+}
+
+/// The uses of faults that a call of a bound function comes to.
 ///
 /// # Errors
 /// What is wrong with the call, in a sentence.
@@ -99,7 +133,6 @@ pub(crate) fn expand(
     binding: &Node,
     arguments: &[Entry],
     configuration: &Configuration,
-    at: Option<Span>,
     diagnostics: &mut Diagnostics,
 ) -> Result<Vec<Node>, String> {
     let mut values = configuration.clone();
@@ -110,9 +143,10 @@ pub(crate) fn expand(
     let items = match each {
         None => vec![None],
         Some(name) => {
-            let argument = values
-                .get(name)
-                .and_then(Option::as_ref)
+            let argument = arguments
+                .iter()
+                .find(|argument| argument.key == name)
+                .map(|argument| &argument.value)
                 .ok_or_else(|| format!("its binding needs the argument `{name}`"))?;
             match &argument.data {
                 Data::List(items) if items.is_empty() => {
@@ -132,16 +166,14 @@ pub(crate) fn expand(
         if let Data::Map(entries) = &mut fault.data {
             entries.retain(|entry| entry.key != FOR_EACH);
         }
-        replace_all(&mut fault, &values, None, diagnostics);
-        if let Some(at) = at {
-            relocate(&mut fault, at);
-        }
+        replace_all(&mut fault, &values, diagnostics);
         uses.push(fault);
     }
     Ok(uses)
 }
 
-fn relocate(node: &mut Node, at: Span) {
+/// Gives a whole binding one place, that of its use: its own is in another text.
+pub(crate) fn relocate(node: &mut Node, at: Span) {
     node.span = at;
     match &mut node.data {
         Data::List(items) => items.iter_mut().for_each(|item| relocate(item, at)),

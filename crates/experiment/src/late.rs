@@ -1,7 +1,9 @@
 //! Late values: configuration that controls set while the experiment runs.
 //!
-//! A native control declares which values it sets. `${name}` of such a value stays as it is in the
-//! arguments of functions, and is filled in right before the call; anywhere else it is an error.
+//! A native control declares which values it sets. In the arguments of native functions, in the
+//! activities after the control's own, `${name}` of such a value stays as it is and is filled in
+//! right before the call, also when the configuration has a value of that name. Anywhere else the
+//! configuration's value counts; without one it is an error.
 
 use std::collections::BTreeMap;
 
@@ -15,26 +17,29 @@ pub(crate) type Late = BTreeMap<String, String>;
 
 /// The late values of a document.
 pub(crate) fn variables(root: &Node, catalogue: &Catalogue) -> Late {
+    ["method", "rollbacks"]
+        .into_iter()
+        .filter_map(|section| root.get(section))
+        .flat_map(Node::items)
+        .flat_map(|activity| set_by(activity, catalogue))
+        .collect()
+}
+
+/// The late values that the controls of one activity set.
+pub(crate) fn set_by(activity: &Node, catalogue: &Catalogue) -> Late {
     let mut late = Late::new();
-    for section in ["method", "rollbacks"] {
-        let activities = root.get(section).map_or(&[][..], Node::items);
-        for control in activities
+    for control in activity.get("controls").map_or(&[][..], Node::items) {
+        let module = control
+            .get("provider")
+            .and_then(|provider| provider.get("module"))
+            .and_then(Node::as_text);
+        let declared = catalogue
+            .controls
             .iter()
-            .filter_map(|activity| activity.get("controls"))
-            .flat_map(Node::items)
-        {
-            let module = control
-                .get("provider")
-                .and_then(|provider| provider.get("module"))
-                .and_then(Node::as_text);
-            let declared = catalogue
-                .controls
-                .iter()
-                .find(|(known, _)| Some(*known) == module);
-            if let Some((module, sets)) = declared {
-                let names = sets.iter();
-                late.extend(names.map(|name| ((*name).to_owned(), (*module).to_owned())));
-            }
+            .find(|(known, _)| Some(*known) == module);
+        if let Some((module, sets)) = declared {
+            let names = sets.iter();
+            late.extend(names.map(|name| ((*name).to_owned(), (*module).to_owned())));
         }
     }
     late
@@ -54,6 +59,21 @@ impl FunctionCall {
             .iter()
             .map(|(name, argument)| Ok((name.clone(), self.filled(argument, values)?)))
             .collect()
+    }
+
+    /// The control of the first value that is used and not set yet.
+    pub fn waits_for(&self, values: &BTreeMap<String, Value>) -> Option<String> {
+        let used = |name: &str| {
+            let variable = format!("${{{name}}}");
+            self.arguments
+                .values()
+                .any(|argument| uses(argument, &variable))
+        };
+        let mut unset = self
+            .late
+            .iter()
+            .filter(|(name, _)| !values.contains_key(*name) && used(name));
+        unset.next().map(|(_, control)| control.clone())
     }
 
     fn filled(&self, argument: &Value, values: &BTreeMap<String, Value>) -> Result<Value, String> {
@@ -92,5 +112,14 @@ impl FunctionCall {
             }
             other => other.clone(),
         })
+    }
+}
+
+fn uses(argument: &Value, variable: &str) -> bool {
+    match argument {
+        Value::Array(items) => items.iter().any(|item| uses(item, variable)),
+        Value::Object(entries) => entries.values().any(|value| uses(value, variable)),
+        Value::String(text) => text.contains(variable),
+        _ => false,
     }
 }

@@ -18,18 +18,20 @@ mod substitution;
 mod table;
 mod tolerance;
 
-use shaketable_document::{Diagnostics, Field, Source};
+use shaketable_document::{Diagnostics, Field, Node, Source};
 
 pub use binding::Bindings;
 pub use plan::{
-    Activity, ActivityKind, Endpoints, Experiment, FaultCall, FunctionCall, HttpRequest, Hypothesis, LedgerPlan, Provider,
-    Safeguard, Stage, StageSource, SystemRef, Target, Value, Workload,
+    Activity, ActivityKind, Endpoints, Experiment, FaultCall, FunctionCall, HttpRequest,
+    Hypothesis, LedgerPlan, Provider, Safeguard, Stage, StageSource, SystemRef, Target, Value,
+    Workload,
 };
 pub use plan::{
-    DRAIN_TIMEOUT_DEFAULT, FREQUENCY_DEFAULT, HTTP_TIMEOUT_DEFAULT, MAX_IN_FLIGHT_DEFAULT, POSTGRES_TIMEOUT_DEFAULT, PROCESS_TIMEOUT_DEFAULT,
-    STEADY_TIMEOUT_DEFAULT, WARM_UP_DEFAULT, WORKLOAD_TIMEOUT_DEFAULT,
+    DRAIN_TIMEOUT_DEFAULT, FREQUENCY_DEFAULT, HTTP_TIMEOUT_DEFAULT, MAX_IN_FLIGHT_DEFAULT,
+    POSTGRES_TIMEOUT_DEFAULT, PROCESS_TIMEOUT_DEFAULT, STEADY_TIMEOUT_DEFAULT, WARM_UP_DEFAULT,
+    WORKLOAD_TIMEOUT_DEFAULT,
 };
-pub use read::KAFKA_MODULE;
+
 pub use shaketable_ledger::{Measure, StageRole};
 pub use tolerance::Tolerance;
 
@@ -38,7 +40,7 @@ pub use tolerance::Tolerance;
 pub struct Catalogue {
     /// The faults.
     pub faults: Vec<FaultDeclaration>,
-    /// The native functions.
+    /// The functions that are known, native or not.
     pub functions: Vec<FunctionDeclaration>,
     /// The native controls: module, and the configuration values it sets.
     pub controls: Vec<(&'static str, &'static [&'static str])>,
@@ -59,15 +61,33 @@ pub struct FaultDeclaration {
     pub targets: &'static [&'static str],
 }
 
-/// What an experiment may say about one native function.
+impl Catalogue {
+    pub(crate) fn function(&self, module: &str, name: &str) -> Option<&FunctionDeclaration> {
+        let mut functions = self.functions.iter();
+        functions.find(|function| function.module == module && function.name == name)
+    }
+}
+
+/// What an experiment may say about one function of an extension.
 #[derive(Debug, Clone)]
 pub struct FunctionDeclaration {
     /// Its module.
     pub module: &'static str,
     /// Its name.
     pub name: &'static str,
+    /// Whether it asks or acts.
+    pub kind: ActivityKind,
+    /// Whether it is carried out natively; if not, a binding says which fault stands for it.
+    pub native: bool,
     /// Its arguments, and whether each has to be given.
     pub arguments: Vec<(&'static str, bool)>,
+}
+
+impl FunctionDeclaration {
+    /// Module and name: `chaoskafka.probes.all_replicas_in_sync`.
+    pub(crate) fn path(&self) -> String {
+        format!("{}.{}", self.module, self.name)
+    }
 }
 
 /// Reads an experiment. `environment` gives the values of `{type: env}` configuration.
@@ -84,8 +104,7 @@ pub fn parse(
     let mut root = shaketable_document::parse(source)?;
     let mut diagnostics = Diagnostics::new();
     let configuration = substitution::resolve(&root, environment, &mut diagnostics);
-    let late = late::variables(&root, catalogue);
-    substitution::substitute(&mut root, &configuration, &late, &mut diagnostics);
+    substitution::substitute(&mut root, &configuration, catalogue, &mut diagnostics);
     let unresolved: Vec<_> = diagnostics.iter().map(|problem| problem.span).collect();
 
     let mut checked = Diagnostics::new();
@@ -116,11 +135,26 @@ pub fn endpoints(source: &Source) -> Result<Endpoints, Diagnostics> {
     let root = shaketable_document::parse(source)?;
     let mut diagnostics = Diagnostics::new();
     shaketable_document::check(&root, &table::ENDPOINTS, &mut diagnostics);
+    refuse_variables(&root, &mut diagnostics);
     if diagnostics.has_errors() {
         diagnostics.sort();
         return Err(diagnostics);
     }
     Ok(read::endpoints(&root, root.span))
+}
+
+/// Nothing fills in variables in a file of endpoints.
+fn refuse_variables(node: &Node, diagnostics: &mut Diagnostics) {
+    if node.as_text().is_some_and(|text| text.contains("${")) {
+        diagnostics
+            .error(node.span, "a file of endpoints takes no variables")
+            .help("write the value, or put `endpoints` into the experiment");
+    }
+    let items = node.items().iter();
+    let values = node.entries().iter().map(|entry| &entry.value);
+    for node in items.chain(values) {
+        refuse_variables(node, diagnostics);
+    }
 }
 
 /// The JSON Schema of experiments, for editors, with the faults of the catalogue.

@@ -283,6 +283,8 @@ pub struct FaultCall {
     pub target_at: Span,
     /// The parameters that were given; those left out have the fault's own defaults.
     pub parameters: BTreeMap<String, Value>,
+    /// The file whose binding this is a use of; `None` when the document itself says it.
+    pub bound_in: Option<String>,
 }
 
 /// What a fault hits, by role; resolved at the moment of injection.

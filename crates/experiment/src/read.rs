@@ -6,9 +6,7 @@
 mod activity;
 mod function;
 
-pub use function::KAFKA_MODULE;
-
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use shaketable_document::{Data, Diagnostics, Entry, Node, Span, duration, rate};
@@ -17,9 +15,9 @@ use crate::Catalogue;
 use crate::StageRole;
 use crate::late::{self, Late};
 use crate::plan::{
-    Activity, DRAIN_TIMEOUT_DEFAULT, Endpoints, Experiment, FREQUENCY_DEFAULT, HttpRequest, Hypothesis, LedgerPlan,
-    MAX_IN_FLIGHT_DEFAULT, STEADY_TIMEOUT_DEFAULT, Safeguard, Stage, StageSource, SystemRef,
-    WARM_UP_DEFAULT, WORKLOAD_TIMEOUT_DEFAULT, Workload,
+    Activity, DRAIN_TIMEOUT_DEFAULT, Endpoints, Experiment, FREQUENCY_DEFAULT, HttpRequest,
+    Hypothesis, LedgerPlan, MAX_IN_FLIGHT_DEFAULT, STEADY_TIMEOUT_DEFAULT, Safeguard, Stage,
+    StageSource, SystemRef, WARM_UP_DEFAULT, WORKLOAD_TIMEOUT_DEFAULT, Workload,
 };
 use crate::substitution::Configuration;
 
@@ -38,6 +36,8 @@ pub(crate) struct Reader<'a> {
     diagnostics: &'a mut Diagnostics,
     /// The document's own bindings.
     bindings: Vec<Entry>,
+    /// The functions that activities call, as `module.function`.
+    called: BTreeSet<String>,
     late: Late,
     has_ledger: bool,
     /// Whether a stage of the ledger is a topic.
@@ -55,6 +55,7 @@ impl<'a> Reader<'a> {
             configuration,
             diagnostics,
             bindings: Vec::new(),
+            called: BTreeSet::new(),
             late: Late::new(),
             has_ledger: false,
             has_topic: false,
@@ -68,10 +69,7 @@ impl<'a> Reader<'a> {
             .iter()
             .any(|stage| stage.get("kafka").is_some());
         self.late = late::variables(root, self.catalogue);
-        self.bindings = root
-            .get("bindings")
-            .map_or(&[][..], Node::entries)
-            .to_vec();
+        self.bindings = root.get("bindings").map_or(&[][..], Node::entries).to_vec();
         self.not_empty(root, "title");
         self.not_empty(root, "description");
         let workload = root.get("workload").and_then(|node| self.workload(node));
@@ -88,6 +86,7 @@ impl<'a> Reader<'a> {
             .iter()
             .filter_map(|node| self.safeguard(node))
             .collect();
+        self.own_bindings();
         Some(Experiment {
             title: text(root, "title")?,
             description: text(root, "description")?,
@@ -138,10 +137,30 @@ impl<'a> Reader<'a> {
         if strategy != Some("continuously") {
             if let Some(frequency) = frequency {
                 self.diagnostics
-                    .error(frequency.key_span, "`frequency` is for `strategy: continuously`")
+                    .error(
+                        frequency.key_span,
+                        "`frequency` is for `strategy: continuously`",
+                    )
                     .help("write the strategy too, or remove the frequency");
             }
             return None;
+        }
+        let probes = root
+            .get("steady-state-hypothesis")
+            .and_then(|node| node.get("probes"));
+        let is_ledgers = |probe: &Node| {
+            let provider = probe.get("provider").and_then(|node| node.get("type"));
+            provider.and_then(Node::as_text) == Some("ledger")
+        };
+        if let Some(strategy) = hypothesis.entry("strategy")
+            && items(probes).iter().all(is_ledgers)
+        {
+            self.diagnostics
+                .warning(
+                    strategy.key_span,
+                    "nothing is asked continuously: the hypothesis has no probe but the ledger's",
+                )
+                .help("the ledger is asked before and after only; add another probe, or remove the strategy");
         }
         Some(
             frequency

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use shaketable_document::{Data, Diagnostics, Node, closest};
 
-use crate::late::Late;
+use crate::Catalogue;
+use crate::late::{self, Late};
 
 /// A text that is nothing but a variable.
 pub(crate) const VARIABLE_PATTERN: &str = r"^\$\{[_a-zA-Z][_a-zA-Z0-9]*\}$";
@@ -63,35 +64,49 @@ fn from_environment(
 
 /// Replaces the variables in every text below `root`, but in the configuration itself, in bindings
 /// (which are filled in where they are used), and in keys that mean nothing. Late values stay as
-/// they are in the arguments of functions.
+/// they are in the arguments of functions, after the activity whose control sets them.
 pub(crate) fn substitute(
     root: &mut Node,
     configuration: &Configuration,
-    late: &Late,
+    catalogue: &Catalogue,
     diagnostics: &mut Diagnostics,
 ) {
+    let late = late::variables(root, catalogue);
+    let by_method = root.get("method").map_or(&[][..], Node::items).iter();
+    let by_method: Late = by_method
+        .flat_map(|activity| late::set_by(activity, catalogue))
+        .collect();
     let Data::Map(entries) = &mut root.data else {
         return;
     };
     for entry in entries {
-        if !["configuration", "bindings"].contains(&entry.key.as_str())
-            && !entry.key.starts_with("x-")
-        {
-            replace_all(&mut entry.value, configuration, Some(late), diagnostics);
+        let mut replacement = Replacement {
+            configuration,
+            late: &late,
+            set: Late::new(),
+            keeps_late: false,
+            diagnostics,
+        };
+        match entry.key.as_str() {
+            "configuration" | "bindings" => {}
+            key if key.starts_with("x-") => {}
+            "method" => replacement.activities(&mut entry.value, Late::new(), catalogue),
+            "rollbacks" => replacement.activities(&mut entry.value, by_method.clone(), catalogue),
+            _ => replacement.node(&mut entry.value),
         }
     }
 }
 
-/// Replaces the variables in every text below `node`. `late` are the late values, if there are any.
+/// Replaces the variables in every text below `node`, where there are no late values.
 pub(crate) fn replace_all(
     node: &mut Node,
     configuration: &Configuration,
-    late: Option<&Late>,
     diagnostics: &mut Diagnostics,
 ) {
     Replacement {
         configuration,
-        late,
+        late: &Late::new(),
+        set: Late::new(),
         keeps_late: false,
         diagnostics,
     }
@@ -100,13 +115,31 @@ pub(crate) fn replace_all(
 
 struct Replacement<'a> {
     configuration: &'a Configuration,
-    late: Option<&'a Late>,
-    /// Whether late values are kept here: in the arguments of functions.
+    /// All late values of the document.
+    late: &'a Late,
+    /// Those that controls of earlier activities set.
+    set: Late,
+    /// Whether those are kept here: in the arguments of functions.
     keeps_late: bool,
     diagnostics: &'a mut Diagnostics,
 }
 
 impl Replacement<'_> {
+    /// Activities that are carried out one after another, behind others whose controls set `set`.
+    fn activities(&mut self, node: &mut Node, mut set: Late, catalogue: &Catalogue) {
+        let Data::List(activities) = &mut node.data else {
+            return self.node(node);
+        };
+        for activity in activities {
+            // What its own controls set has no value while it is carried out.
+            let own = late::set_by(activity, catalogue);
+            self.set = set.clone();
+            self.set.retain(|name, _| !own.contains_key(name));
+            self.node(activity);
+            set.extend(own);
+        }
+    }
+
     fn node(&mut self, node: &mut Node) {
         let is_function = ["python", "kafka"]
             .contains(&node.get("type").and_then(Node::as_text).unwrap_or_default());
@@ -161,6 +194,7 @@ impl Replacement<'_> {
             } else {
                 let name = &rest[..identifier_length(rest)];
                 match self.configuration.get(name) {
+                    _ if self.keeps(name) => result.push_str(&format!("${{{name}}}")),
                     Some(Some(value)) => result.push_str(&in_text(value)),
                     _ => {
                         result.push('$');
@@ -174,22 +208,28 @@ impl Replacement<'_> {
         Ok(Data::Text(result))
     }
 
-    /// The value of a variable; `None` if it is a late one that may stay.
+    /// Whether the name is a late value that stays here. It goes before the configuration's, which
+    /// is what its control is there to replace.
+    fn keeps(&self, name: &str) -> bool {
+        self.keeps_late && self.set.contains_key(name)
+    }
+
+    /// The value of a variable; `None` if it is a late one that stays.
     fn lookup(&self, name: &str) -> Result<Option<&Node>, Unresolved> {
+        if self.keeps(name) {
+            return Ok(None);
+        }
         if let Some(value) = self.configuration.get(name) {
             return value.as_ref().map(Some).ok_or(None);
         }
-        if let Some(control) = self.late.and_then(|late| late.get(name)) {
-            return if self.keeps_late {
-                Ok(None)
-            } else {
-                Err(Some((
-                    format!("`${{{name}}}` has no value before the method is carried out"),
-                    format!(
-                        "the control {control} sets it; only arguments of functions can use it"
-                    ),
-                )))
-            };
+        if let Some(control) = self.late.get(name) {
+            return Err(Some((
+                format!("`${{{name}}}` has no value before the method is carried out"),
+                format!(
+                    "the control {control} sets it; only arguments of functions can use it, in \
+                     activities after the control's own"
+                ),
+            )));
         }
         let help = match closest(name, self.configuration.keys().map(String::as_str)) {
             Some(meant) => format!("did you mean `${{{meant}}}`?"),

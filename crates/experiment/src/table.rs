@@ -2,7 +2,7 @@
 
 mod provider;
 
-use shaketable_document::{Field, Kind, Object};
+use shaketable_document::{Data, Diagnostics, Entry, Field, Kind, Node, Object};
 
 use crate::FaultDeclaration;
 use provider::{
@@ -243,6 +243,28 @@ pub(crate) const ENDPOINTS: Object<'static> = Object {
     ],
 };
 
+/// Faults under the functions that they stand for. What a fault may contain is known only when the
+/// variables of its binding are filled in, where it is used.
+pub(crate) const BINDINGS: Kind<'static> = Kind::Map(&Kind::Map(&Kind::Any));
+
+/// Checks a value that is no part of a document, as if it stood under `key` in one.
+pub(crate) fn check_value(key: &str, value: &Node, kind: Kind<'_>, diagnostics: &mut Diagnostics) {
+    let root = Node {
+        span: value.span,
+        data: Data::Map(vec![Entry {
+            key: key.to_owned(),
+            key_span: value.span,
+            value: value.clone(),
+        }]),
+    };
+    let table = Object {
+        name: key,
+        doc: "",
+        fields: &[Field::required(key, kind, "")],
+    };
+    shaketable_document::check(&root, &table, diagnostics);
+}
+
 /// The role of a target that stands for itself.
 const CONTROLLER: Kind<'static> = Kind::Choice(&["controller"]);
 
@@ -347,6 +369,11 @@ fn root<R>(provider: Kind<'_>, body: impl FnOnce(&Object<'_>) -> R) -> R {
             Field::required("every", Kind::Duration, "From one question to the next."),
             provider,
             tolerance(true),
+            Field::refused("controls", "nothing would call them; remove the key"),
+            Field::refused(
+                "pauses",
+                "nothing would wait; say with `every` how often it is asked",
+            ),
         ],
     };
     let safeguard = Kind::Object(&safeguard);
@@ -387,7 +414,7 @@ fn root<R>(provider: Kind<'_>, body: impl FnOnce(&Object<'_>) -> R) -> R {
             ),
             Field::optional(
                 "bindings",
-                Kind::Map(&Kind::Any),
+                BINDINGS,
                 "Faults that stand for functions of Chaos Toolkit extensions, under module.function.",
             ),
             Field::optional(

@@ -4,7 +4,8 @@ use shaketable_experiment::FaultDeclaration;
 
 use crate::fault::Fault;
 use crate::{
-    noop, postgres_lock, process_environment, process_kill, process_pause, process_restart, process_throttle,
+    noop, postgres_lock, process_environment, process_kill, process_pause, process_restart,
+    process_throttle,
 };
 
 /// Every fault, in the order of the documentation.

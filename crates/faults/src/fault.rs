@@ -117,6 +117,11 @@ impl Parameters {
         )
     }
 
+    /// The names of those that were given.
+    pub fn names(&self) -> Vec<&str> {
+        self.0.keys().map(String::as_str).collect()
+    }
+
     /// A duration, if it was given.
     pub fn duration(&self, name: &str) -> Option<Duration> {
         Duration::try_from_secs_f64(self.0.get(name)?.as_f64()?).ok()
@@ -130,6 +135,11 @@ impl Parameters {
             .flatten()
             .filter_map(|(name, text)| Some((name.clone(), text.as_str()?.to_owned())))
             .collect()
+    }
+
+    /// The names in a map of texts.
+    pub fn names_in(&self, name: &str) -> Vec<String> {
+        self.map(name).into_keys().collect()
     }
 
     /// A text, if it was given.
@@ -152,6 +162,26 @@ pub enum FaultError {
     /// The testbed refused or did not answer.
     #[error(transparent)]
     Testbed(#[from] TestbedError),
+    /// Another fault is in place there.
+    #[error(
+        "{instance} has the fault `{other}` already ({id}); two at a time would undo each other: wait until it has ended"
+    )]
+    Overlap {
+        /// The instance.
+        instance: String,
+        /// The other fault.
+        other: String,
+        /// Its record.
+        id: String,
+    },
+    /// It would change nothing.
+    #[error("{instance}: {reason}")]
+    Pointless {
+        /// The instance.
+        instance: String,
+        /// Why.
+        reason: String,
+    },
     /// A database refused or did not answer.
     #[error("{database}: {reason}")]
     Database {

@@ -17,6 +17,8 @@ pub const CONFIRM_TIMEOUT: Duration = Duration::from_secs(40);
 /// How long a recovery may take to be seen. A broker on a busy machine starts in 5–20 s and then
 /// catches up.
 pub const RECOVER_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long it may take to see that an effect is still there.
+const IN_PLACE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long undoing is tried again when it fails: a supervisor that is about to end answers nothing.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two looks, and between two tries.
@@ -56,6 +58,7 @@ impl Injection {
             phase: Phase::Applying,
         };
         let journal = UndoJournal::new(context.home().faults());
+        refuse_overlap(&journal, &record)?;
         journal.write(&record)?;
         Ok(Injection {
             fault,
@@ -108,6 +111,15 @@ impl Injection {
         .await
     }
 
+    /// Whether its effect can still be seen, right before it is undone: a process that died and was
+    /// started again in the meantime is no longer paused.
+    pub async fn is_in_place(&self) -> Observed {
+        look(IN_PLACE_TIMEOUT, || {
+            self.fault.confirm(&self.record, &self.context)
+        })
+        .await
+    }
+
     /// Undoes it, waits until that is seen, at most [`RECOVER_TIMEOUT`], and removes the record
     /// only then.
     pub async fn recover(&mut self) -> Observed {
@@ -136,6 +148,27 @@ impl Injection {
             return Observed::Unknown(error.to_string());
         }
         seen
+    }
+}
+
+/// Two faults on one instance would undo each other, so the second is refused. `noop` does nothing
+/// and is in nobody's way.
+fn refuse_overlap(journal: &UndoJournal, record: &UndoRecord) -> Result<(), FaultError> {
+    const HARMLESS: &str = "noop";
+    let other = journal.all().into_iter().flatten().find(|other| {
+        other.id != record.id
+            && other.fault != HARMLESS
+            && record.fault != HARMLESS
+            && other.hit.supervisor == record.hit.supervisor
+            && other.hit.instance == record.hit.instance
+    });
+    match other {
+        None => Ok(()),
+        Some(other) => Err(FaultError::Overlap {
+            instance: record.hit.instance.clone(),
+            other: other.fault,
+            id: other.id,
+        }),
     }
 }
 

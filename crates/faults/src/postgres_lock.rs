@@ -4,8 +4,8 @@
 //!
 //! The session is this process's and ends with it; PostgreSQL then releases the locks by itself.
 //! It carries the fault's id as its application name, so that any process can find it and end it.
-//! Confirmed when the server lists the session, idle in its transaction. Recovered when it lists
-//! none.
+//! Confirmed when the server lists the session, idle in its transaction, and the query returned rows
+//! that it locks or the session holds the lock of a table. Recovered when the server lists none.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -29,7 +29,14 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The sessions of this process, by the fault's id.
-static SESSIONS: LazyLock<Mutex<HashMap<String, PgConnection>>> = LazyLock::new(Mutex::default);
+static SESSIONS: LazyLock<Mutex<HashMap<String, Session>>> = LazyLock::new(Mutex::default);
+
+/// A session that keeps locks as long as it is open.
+struct Session {
+    _connection: PgConnection,
+    /// How many rows its query returned.
+    rows: usize,
+}
 
 const PARAMETERS: &[Field<'static>] = &[
     Field::required("url", Kind::Text, "The database, as a connection URL."),
@@ -73,17 +80,22 @@ impl Fault for PostgresLock {
     fn apply<'a>(
         &'a self,
         record: &'a UndoRecord,
-        _context: &'a Context,
+        context: &'a Context,
     ) -> BoxFuture<'a, Result<(), FaultError>> {
         Box::pin(async move {
+            same_server(record, context).await?;
             let begin = async {
-                let mut session = connect(record, &session_name(record)).await?;
-                sqlx::raw_sql("begin").execute(&mut session).await?;
+                let mut connection = connect(record, &session_name(record)).await?;
+                sqlx::raw_sql("begin").execute(&mut connection).await?;
                 let query = record.parameters.text("query").unwrap_or_default();
-                sqlx::raw_sql(AssertSqlSafe(query.to_owned()))
-                    .execute(&mut session)
-                    .await?;
-                Ok(session)
+                let rows = sqlx::raw_sql(AssertSqlSafe(query.to_owned()))
+                    .fetch_all(&mut connection)
+                    .await?
+                    .len();
+                Ok(Session {
+                    _connection: connection,
+                    rows,
+                })
             };
             let session = within(LOCK_TIMEOUT, record, begin).await?;
             sessions().insert(record.id.clone(), session);
@@ -101,11 +113,23 @@ impl Fault for PostgresLock {
                 Err(error) => Observed::Unknown(error.to_string()),
                 Ok(found) => match found.as_slice() {
                     [] => Observed::No("the server lists no session that keeps locks".to_owned()),
-                    [(pid, state), ..] if state == "idle in transaction" => Observed::Yes(format!(
-                        "session {pid} of {} keeps the locks",
-                        record.hit.instance
-                    )),
-                    [(pid, state), ..] => Observed::No(format!("session {pid} is {state}")),
+                    [listed, ..] if listed.state != "idle in transaction" => {
+                        Observed::No(format!("session {} is {}", listed.pid, listed.state))
+                    }
+                    [listed, ..] => {
+                        let rows = sessions().get(&record.id).map_or(0, |session| session.rows);
+                        let (pid, tables) = (listed.pid, listed.table_locks);
+                        if rows == 0 && tables == 0 {
+                            Observed::No(format!(
+                                "session {pid} locks nothing: its query returned no row and holds no table's lock"
+                            ))
+                        } else {
+                            Observed::Yes(format!(
+                                "session {pid} of {} keeps the locks of {rows} rows and {tables} tables",
+                                record.hit.instance
+                            ))
+                        }
+                    }
                 },
             }
         })
@@ -151,15 +175,19 @@ impl Fault for PostgresLock {
             match listed(record).await {
                 Err(error) => Observed::Unknown(error.to_string()),
                 Ok(found) => match found.first() {
-                    None => Observed::Yes(format!("{} lists the session no more", record.hit.instance)),
-                    Some((pid, state)) => Observed::No(format!("session {pid} is {state}")),
+                    None => {
+                        Observed::Yes(format!("{} lists the session no more", record.hit.instance))
+                    }
+                    Some(listed) => {
+                        Observed::No(format!("session {} is {}", listed.pid, listed.state))
+                    }
                 },
             }
         })
     }
 }
 
-fn sessions() -> std::sync::MutexGuard<'static, HashMap<String, PgConnection>> {
+fn sessions() -> std::sync::MutexGuard<'static, HashMap<String, Session>> {
     SESSIONS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -168,12 +196,22 @@ fn session_name(record: &UndoRecord) -> String {
     format!("shaketable fault {}", record.id)
 }
 
-/// The sessions of this fault that the server lists: process and state.
-async fn listed(record: &UndoRecord) -> Result<Vec<(i32, String)>, FaultError> {
+/// A session of this fault, as the server lists it.
+struct Listed {
+    pid: i32,
+    state: String,
+    /// Locks of whole tables that keep others from more than dropping them.
+    table_locks: i64,
+}
+
+async fn listed(record: &UndoRecord) -> Result<Vec<Listed>, FaultError> {
     let ask = async {
         let mut asking = connect(record, "shaketable").await?;
-        let found = sqlx::query_as::<_, (i32, String)>(
-            "select pid, coalesce(state, '') from pg_stat_activity where application_name = $1",
+        let found = sqlx::query_as::<_, (i32, String, i64)>(
+            "select pid, coalesce(state, ''), (select count(*) from pg_locks
+                 where pg_locks.pid = pg_stat_activity.pid and granted and locktype = 'relation'
+                 and mode not in ('AccessShareLock', 'RowShareLock'))
+             from pg_stat_activity where application_name = $1",
         )
         .bind(session_name(record))
         .fetch_all(&mut asking)
@@ -181,7 +219,41 @@ async fn listed(record: &UndoRecord) -> Result<Vec<(i32, String)>, FaultError> {
         asking.close().await?;
         Ok(found)
     };
-    within(ASK_TIMEOUT, record, ask).await
+    let found = within(ASK_TIMEOUT, record, ask).await?;
+    Ok(found
+        .into_iter()
+        .map(|(pid, state, table_locks)| Listed {
+            pid,
+            state,
+            table_locks,
+        })
+        .collect())
+}
+
+/// Whether the URL leads to the target: what happens to its process is taken for what happens to
+/// the locks.
+async fn same_server(record: &UndoRecord, context: &Context) -> Result<(), FaultError> {
+    let url = record.parameters.text("url").unwrap_or_default();
+    let host = PgConnectOptions::from_str(url).map(|options| options.get_host().to_owned());
+    let status = context.status_of(record).await?;
+    let address = status
+        .as_ref()
+        .and_then(|status| status.instance(&record.hit.instance))
+        .map(|instance| instance.address.to_string());
+    match (host, address) {
+        (Ok(host), Some(address)) if host == address => Ok(()),
+        (Err(error), _) => Err(FaultError::Database {
+            database: without_secrets(url),
+            reason: error.to_string(),
+        }),
+        _ => Err(FaultError::Pointless {
+            instance: record.hit.instance.clone(),
+            reason: format!(
+                "{} leads to another server; name the service that `url` leads to as the target",
+                without_secrets(url)
+            ),
+        }),
+    }
 }
 
 async fn connect(record: &UndoRecord, name: &str) -> Result<PgConnection, sqlx::Error> {

@@ -1,15 +1,16 @@
 //! `process-environment`: a process is started again with other environment variables, as after a
 //! deployment with a wrong setting or a move to a machine in another time zone.
 //!
-//! Confirmed when a new process runs, is healthy if that is checked, and the kernel shows the
-//! variables in its environment. Recovered when a process without them runs and is healthy.
+//! Confirmed when the kernel shows the variables in the environment of a new process, as the
+//! supervisor says it starts it, whether or not that process is healthy. Recovered when a process
+//! with its own variables runs and is healthy. A program that overwrites its environment, such as
+//! PostgreSQL, cannot be confirmed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shaketable_document::{Field, Kind};
 use shaketable_experiment::FaultDeclaration;
-use shaketable_testbed::control::InstanceStatus;
 
 use crate::downtime::{goes_down, runs_and_leads};
 use crate::fault::{BoxFuture, Context, Fault, FaultError, Observed, Parameters};
@@ -60,7 +61,10 @@ impl Fault for ProcessEnvironment {
         if set.is_empty() {
             return Err("`set` names no variable".to_owned());
         }
-        match set.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
+        match set
+            .keys()
+            .find(|name| name.is_empty() || name.contains(['=', '\0']))
+        {
             Some(name) => Err(format!("`{name}` cannot be the name of a variable")),
             None => Ok(()),
         }
@@ -75,7 +79,20 @@ impl Fault for ProcessEnvironment {
         record: &'a UndoRecord,
         context: &'a Context,
     ) -> BoxFuture<'a, Result<(), FaultError>> {
-        Box::pin(start_with(record, context, record.parameters.map("set")))
+        Box::pin(async move {
+            let (set, instance) = (record.parameters.map("set"), &record.hit.instance);
+            let own = context.client(&record.hit.system).launch(instance).await?;
+            if set
+                .iter()
+                .all(|(name, value)| own.environment.get(name) == Some(value))
+            {
+                return Err(FaultError::Pointless {
+                    instance: instance.clone(),
+                    reason: "it has these values already".to_owned(),
+                });
+            }
+            start_with(record, context, set).await
+        })
     }
 
     fn confirm<'a>(
@@ -84,26 +101,28 @@ impl Fault for ProcessEnvironment {
         context: &'a Context,
     ) -> BoxFuture<'a, Observed> {
         Box::pin(async move {
-            let instance = match instance(record, context).await {
-                Ok(Some(instance)) => instance,
-                Ok(None) => return Observed::No("its system has gone".to_owned()),
-                Err(seen) => return seen,
-            };
-            let set = record.parameters.map("set");
-            match shown(&instance, &set) {
-                Err(reason) => Observed::No(reason),
-                Ok((_, missing)) if !missing.is_empty() => Observed::No(format!(
-                    "{} runs without the new {}",
-                    instance.name,
-                    missing.join(", ")
-                )),
-                Ok(_) if instance.has_check && instance.healthy != Some(true) => {
-                    Observed::No(format!("{} is not healthy yet", instance.name))
+            match shown(record, context).await {
+                Err(seen) => seen,
+                Ok(None) => Observed::No("its system has gone".to_owned()),
+                Ok(Some(shown)) if shown.overrides != record.parameters.map("set") => {
+                    Observed::No(format!("{} has its own variables", record.hit.instance))
                 }
-                Ok((pid, _)) => Observed::Yes(format!(
-                    "process {pid} of {} has {}",
-                    instance.name,
-                    set.keys().cloned().collect::<Vec<_>>().join(", ")
+                Ok(Some(shown)) if !shown.differing.is_empty() => Observed::No(format!(
+                    "process {} of {} does not show the new {}",
+                    shown.pid,
+                    record.hit.instance,
+                    shown.differing.join(", ")
+                )),
+                Ok(Some(shown)) => Observed::Yes(format!(
+                    "process {} of {} has another {}",
+                    shown.pid,
+                    record.hit.instance,
+                    shown
+                        .overrides
+                        .keys()
+                        .cloned()
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 )),
             }
         })
@@ -128,21 +147,18 @@ impl Fault for ProcessEnvironment {
         context: &'a Context,
     ) -> BoxFuture<'a, Observed> {
         Box::pin(async move {
-            let set = record.parameters.map("set");
-            match instance(record, context).await {
+            match shown(record, context).await {
                 Ok(None) => {}
                 Err(seen) => return seen,
-                Ok(Some(instance)) => match shown(&instance, &set) {
-                    Err(reason) => return Observed::No(reason),
-                    Ok((_, missing)) if missing.is_empty() || !instance.overrides.is_empty() => {
-                        return Observed::No(format!(
-                            "{} still runs with the other {}",
-                            instance.name,
-                            set.keys().cloned().collect::<Vec<_>>().join(", ")
-                        ));
-                    }
-                    Ok(_) => {}
-                },
+                Ok(Some(shown)) if !shown.overrides.is_empty() || !shown.differing.is_empty() => {
+                    return Observed::No(format!(
+                        "process {} of {} still has another {}",
+                        shown.pid,
+                        record.hit.instance,
+                        record.parameters.names_in("set").join(", ")
+                    ));
+                }
+                Ok(Some(_)) => {}
             }
             runs_and_leads(record, context).await
         })
@@ -159,40 +175,60 @@ async fn start_with(
     Ok(client.restart(&record.hit.instance).await?)
 }
 
-/// The instance as it is now; `None` when its system has gone.
-async fn instance(
-    record: &UndoRecord,
-    context: &Context,
-) -> Result<Option<InstanceStatus>, Observed> {
-    match context.status_of(record).await {
-        Ok(None) => Ok(None),
-        Ok(Some(status)) => match status.instance(&record.hit.instance) {
-            Some(instance) => Ok(Some(instance.clone())),
-            None => Err(Observed::Unknown(format!(
-                "the system no longer lists {}",
-                record.hit.instance
-            ))),
-        },
-        Err(error) => Err(Observed::Unknown(error.to_string())),
-    }
+/// What the supervisor and the kernel say of an instance's variables.
+struct Shown {
+    pid: i32,
+    /// The variables laid over its own.
+    overrides: BTreeMap<String, String>,
+    /// Variables of the fault whose value in the process is not the one that the supervisor would
+    /// start it with.
+    differing: Vec<String>,
 }
 
-/// The instance's process, and which of the variables the kernel does not show in its environment.
-fn shown(
-    instance: &InstanceStatus,
-    set: &BTreeMap<String, String>,
-) -> Result<(i32, Vec<String>), String> {
+/// `None` when the system has gone.
+async fn shown(record: &UndoRecord, context: &Context) -> Result<Option<Shown>, Observed> {
+    let unknown = |reason: String| Observed::Unknown(reason);
+    let name = &record.hit.instance;
+    let status = context
+        .status_of(record)
+        .await
+        .map_err(|error| unknown(error.to_string()))?;
+    let Some(status) = status else {
+        return Ok(None);
+    };
+    let instance = status
+        .instance(name)
+        .ok_or_else(|| unknown(format!("the system no longer lists {name}")))?;
     let process = instance
         .process
         .as_ref()
-        .ok_or_else(|| format!("{} does not run", instance.name))?;
+        .ok_or_else(|| Observed::No(format!("{name} does not run")))?;
+    let launch = context
+        .client(&record.hit.system)
+        .launch(name)
+        .await
+        .map_err(|error| unknown(error.to_string()))?;
     let path = format!("/proc/{}/environ", process.pid);
-    let environment = std::fs::read(&path).map_err(|error| format!("{path}: {error}"))?;
+    let environment =
+        std::fs::read(&path).map_err(|error| Observed::No(format!("{path}: {error}")))?;
     let variables: Vec<&[u8]> = environment.split(|byte| *byte == 0).collect();
-    let missing = set
-        .iter()
-        .filter(|(name, value)| !variables.contains(&format!("{name}={value}").as_bytes()))
-        .map(|(name, _)| name.clone())
+    let differing = record
+        .parameters
+        .map("set")
+        .into_keys()
+        .filter(|name| match launch.environment.get(name) {
+            Some(value) => !variables.contains(&format!("{name}={value}").as_bytes()),
+            None => {
+                let prefix = format!("{name}=");
+                variables
+                    .iter()
+                    .any(|variable| variable.starts_with(prefix.as_bytes()))
+            }
+        })
         .collect();
-    Ok((process.pid, missing))
+    Ok(Some(Shown {
+        pid: process.pid,
+        overrides: instance.overrides.clone(),
+        differing,
+    }))
 }

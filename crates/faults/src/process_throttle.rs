@@ -68,11 +68,7 @@ impl Fault for ProcessThrottle {
     }
 
     fn check(&self, parameters: &Parameters) -> Result<(), String> {
-        let Throttle { run_ms, stop_ms } = throttle(parameters);
-        if run_ms == 0 || stop_ms == 0 {
-            return Err("`run` and `stop` have to be at least 1 ms".to_owned());
-        }
-        Ok(())
+        throttle(parameters).check()
     }
 
     fn lasts(&self, parameters: &Parameters) -> Option<Duration> {

@@ -291,15 +291,17 @@ fn facts() -> impl Strategy<Value = Facts> {
                 .collect::<Vec<_>>()
         })
         .prop_shuffle();
-    let sighting =
-        (identity(), prop::option::of(time.clone()), prop::option::of(0..3)).prop_map(
-            |(identity, at_us, partition)| Sighting {
-                identity,
-                at_us,
-                place: String::new(),
-                partition,
-            },
-        );
+    let sighting = (
+        identity(),
+        prop::option::of(time.clone()),
+        prop::option::of(0..3),
+    )
+        .prop_map(|(identity, at_us, partition)| Sighting {
+            identity,
+            at_us,
+            place: String::new(),
+            partition,
+        });
     let role = prop::sample::select(vec![
         StageRole::Trace,
         StageRole::Settled,

@@ -3,14 +3,16 @@
 //! system is planted into the fixed system alone, and has to be found by its own experiment, for the
 //! right reason, while the fixed system passes.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Instant;
 
 use shaketable_engine::{RunRecord, Verdict};
-use shaketable_experiment::Bindings;
+
 use shaketable_report::{Compared, deviates};
 use shaketable_testbed::{Home, TestbedError};
 
-use super::experiment::{abort_on_signals, catalogue, one, read};
+use super::experiment::{Document, abort_on_signals, catalogue, one, read};
 use crate::arguments::Demo;
 use crate::exit::Exit;
 use crate::terminal;
@@ -58,7 +60,11 @@ const FLAWS: [Chapter; 9] = [
     ),
     deviates_by("deleted-orders", "only-missing-order", REVERSED),
     deviates_by("time-zone", "only-local-clock", REVERSED),
-    deviates_by("no-reversal", "only-no-reversal", "no order is settled late"),
+    deviates_by(
+        "no-reversal",
+        "only-no-reversal",
+        "no order is settled late",
+    ),
     deviates_by(
         "unkeyed-redelivery",
         "only-unkeyed",
@@ -91,17 +97,50 @@ const fn passes(experiment: &'static str) -> Chapter {
 impl Chapter {
     /// Whether the run came out as it should, for the reason it should.
     fn agrees(&self, record: &RunRecord) -> bool {
-        record.verdict == self.expected
-            && self.finding.is_none_or(|probe| deviates(record, probe))
+        record.verdict == self.expected && self.finding.is_none_or(|probe| deviates(record, probe))
     }
+}
+
+/// The chapters' documents by their names; `None` when something is wrong with one, which has been
+/// told.
+fn documents(systems: &Path, chapters: &[Chapter]) -> Option<BTreeMap<&'static str, Document>> {
+    let catalogue = catalogue();
+    let names: BTreeSet<&str> = chapters.iter().map(|chapter| chapter.experiment).collect();
+    let count = names.len();
+    let mut documents = BTreeMap::new();
+    for name in names {
+        let path = systems.join(format!("orders/experiments/{name}.yaml"));
+        match read(&path, &catalogue) {
+            Ok(document) => {
+                documents.insert(name, document);
+            }
+            Err(message) => terminal::error(&message),
+        }
+    }
+    (documents.len() == count).then_some(documents)
 }
 
 pub async fn run(home: &Home, arguments: Demo) -> Result<Exit, TestbedError> {
     let begun = Instant::now();
-    let abort = abort_on_signals();
-    let catalogue = catalogue(Bindings::default());
+    let unknown: Vec<&str> = arguments
+        .only
+        .iter()
+        .map(String::as_str)
+        .filter(|name| FLAWS.iter().all(|flaw| flaw.experiment != *name))
+        .collect();
+    if !unknown.is_empty() {
+        let names: Vec<_> = FLAWS.iter().map(|flaw| flaw.experiment).collect();
+        terminal::error(&format!(
+            "no such experiment: {}; there are {}",
+            unknown.join(", "),
+            names.join(", ")
+        ));
+        return Ok(Exit::Usage);
+    }
     let chapters: Vec<Chapter> = if arguments.flaws {
-        let both = FLAWS.iter().flat_map(|flaw| [*flaw, passes(flaw.experiment)]);
+        let both = FLAWS
+            .iter()
+            .flat_map(|flaw| [*flaw, passes(flaw.experiment)]);
         both.filter(|chapter| {
             let only = &arguments.only;
             only.is_empty() || only.iter().any(|name| name == chapter.experiment)
@@ -110,24 +149,14 @@ pub async fn run(home: &Home, arguments: Demo) -> Result<Exit, TestbedError> {
     } else {
         STORY.to_vec()
     };
-    if chapters.is_empty() {
-        let names: Vec<_> = FLAWS.iter().map(|flaw| flaw.experiment).collect();
-        terminal::error(&format!("no such experiment; there are {}", names.join(", ")));
+    let Some(documents) = documents(&arguments.systems, &chapters) else {
         return Ok(Exit::Usage);
-    }
+    };
+    let abort = abort_on_signals();
     let mut runs: Vec<(RunRecord, Chapter)> = Vec::new();
     'rounds: for _ in 0..arguments.rounds {
         for chapter in &chapters {
-            let path = arguments
-                .systems
-                .join(format!("orders/experiments/{}.yaml", chapter.experiment));
-            let document = match read(&path, &catalogue) {
-                Ok(document) => document,
-                Err(message) => {
-                    terminal::error(&message);
-                    return Ok(Exit::Usage);
-                }
-            };
+            let document = documents[chapter.experiment].clone();
             let name = Some("demo".to_owned());
             let record = one(home, document, None, Some(chapter.variant), name, &abort).await?;
             terminal::data(&shaketable_report::text(&record));

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use shaketable_document::{Diagnostics, Source};
 use shaketable_engine::{Abort, Live, Progress, RunFolder, RunOptions, RunRecord, Verdict};
-use shaketable_experiment::{Bindings, Catalogue, Experiment, FunctionDeclaration, Provider};
+use shaketable_experiment::{
+    Activity, ActivityKind, Bindings, Catalogue, Experiment, FunctionDeclaration, Provider,
+};
+use shaketable_extensions::Kind;
 use shaketable_faults::Parameters;
 use shaketable_testbed::{BringUp, Home, SystemSource, TestbedError};
 
@@ -13,7 +16,12 @@ use crate::arguments::{Format, Run, Validate};
 use crate::exit::Exit;
 use crate::terminal;
 
+/// The argument that the engine gives a function when the experiment does not: the cluster that the
+/// run is about.
+const BOOTSTRAP_SERVERS: &str = "bootstrap_servers";
+
 /// A document that was read without an error.
+#[derive(Clone)]
 pub struct Document {
     source: Source,
     path: PathBuf,
@@ -24,16 +32,6 @@ pub struct Document {
 pub async fn run(home: &Home, arguments: Run) -> Result<Exit, TestbedError> {
     let mut documents = Vec::new();
     let mut wrong = false;
-    let mut bindings = Bindings::default();
-    if let Some(path) = &arguments.bindings {
-        match side_file(path, Bindings::parse) {
-            Ok(read) => bindings = read,
-            Err(message) => {
-                wrong = true;
-                terminal::error(&message);
-            }
-        }
-    }
     let mut endpoints = None;
     if let Some(path) = &arguments.endpoints {
         match side_file(path, shaketable_experiment::endpoints) {
@@ -44,7 +42,9 @@ pub async fn run(home: &Home, arguments: Run) -> Result<Exit, TestbedError> {
             }
         }
     }
-    let catalogue = catalogue(bindings);
+    let Some(catalogue) = catalogue_with(arguments.bindings.as_deref()) else {
+        return Ok(Exit::Usage);
+    };
     for path in &arguments.experiments {
         match read(path, &catalogue) {
             Ok(document)
@@ -172,15 +172,6 @@ pub async fn one(
     Ok(record)
 }
 
-/// Whether the engine gives a function the argument when the experiment does not: the cluster that
-/// the run is about.
-fn given(
-    function: &shaketable_extensions::Function,
-    argument: &shaketable_extensions::Argument,
-) -> bool {
-    function.module == shaketable_experiment::KAFKA_MODULE && argument.name == "bootstrap_servers"
-}
-
 /// Reads a file that goes with experiments; the error is rendered for a person.
 fn side_file<T>(
     path: &Path,
@@ -214,7 +205,9 @@ fn parse(path: &Path, catalogue: &Catalogue) -> Result<(Source, Parsed), String>
     let source = Source::new(path.display().to_string(), text);
     let parsed = shaketable_experiment::parse(&source, catalogue, &|name| std::env::var(name).ok());
     let checked = parsed.and_then(|(experiment, warnings)| {
-        let problems = check_faults(&experiment);
+        let mut problems = check_faults(&experiment);
+        problems.append(check_calls(&experiment));
+        problems.sort();
         if problems.has_errors() {
             Err(problems)
         } else {
@@ -237,43 +230,117 @@ fn check_faults(experiment: &Experiment) -> Diagnostics {
             if let Some(fault) = shaketable_faults::find(&call.fault)
                 && let Err(problem) = fault.check(&Parameters::of(&call.parameters))
             {
-                problems.error(activity.at, problem);
+                problems.error(
+                    activity.at,
+                    match &call.bound_in {
+                        Some(file) => format!("{file}: {problem}"),
+                        None => problem,
+                    },
+                );
             }
         }
     }
     problems
 }
 
-/// What experiments may name: faults, native functions and controls, and bindings.
-pub fn catalogue(bindings: Bindings) -> Catalogue {
-    let native = shaketable_extensions::functions()
+/// What only the functions themselves know about their arguments.
+fn check_calls(experiment: &Experiment) -> Diagnostics {
+    let mut problems = Diagnostics::new();
+    for activity in activities(experiment) {
+        let Provider::Function(call) = &activity.provider else {
+            continue;
+        };
+        let Some(function) = shaketable_extensions::find(&call.module, &call.function) else {
+            continue;
+        };
+        let mut arguments = call.arguments.clone();
+        if function
+            .arguments
+            .iter()
+            .any(|argument| argument.name == BOOTSTRAP_SERVERS)
+        {
+            arguments.entry(BOOTSTRAP_SERVERS).or_insert("".into());
+        }
+        for problem in function.check(&arguments) {
+            problems.error(call.at, format!("`{}`: {problem}", function.name));
+        }
+    }
+    problems
+}
+
+/// All activities of an experiment.
+fn activities(experiment: &Experiment) -> impl Iterator<Item = &Activity> {
+    let probes = experiment
+        .hypothesis
         .iter()
-        .filter(|function| function.is_native());
+        .flat_map(|hypothesis| &hypothesis.probes);
+    let guards = experiment.safeguards.iter().map(|guard| &guard.activity);
+    probes
+        .chain(&experiment.method)
+        .chain(&experiment.rollbacks)
+        .chain(guards)
+}
+
+/// What experiments may name, with the bindings of a file; `None` when there is something wrong with
+/// that, which has been told.
+fn catalogue_with(bindings: Option<&Path>) -> Option<Catalogue> {
+    let mut catalogue = catalogue();
+    if let Some(path) = bindings {
+        match side_file(path, |source| Bindings::parse(source, &catalogue.functions)) {
+            Ok(read) => catalogue.bindings = read.before(catalogue.bindings),
+            Err(message) => {
+                terminal::error(&message);
+                return None;
+            }
+        }
+    }
+    Some(catalogue)
+}
+
+/// What experiments may name: faults, functions and controls, and the bindings that are there
+/// without anybody saying so.
+pub fn catalogue() -> Catalogue {
     Catalogue {
         faults: shaketable_faults::declarations(),
-        functions: native
-            .map(|function| FunctionDeclaration {
-                module: function.module,
-                name: function.name,
-                arguments: function
-                    .arguments
-                    .iter()
-                    .map(|argument| (argument.name, argument.required && !given(function, argument)))
-                    .collect(),
-            })
+        functions: shaketable_extensions::functions()
+            .iter()
+            .filter_map(declaration)
             .collect(),
         controls: shaketable_extensions::controls()
             .iter()
             .map(|control| (control.module, control.sets))
             .collect(),
-        bindings: bindings.before(Bindings::built_in()),
+        bindings: Bindings::built_in(),
     }
+}
+
+/// What an experiment may say about a function; nothing if it is no activity's.
+fn declaration(function: &shaketable_extensions::Function) -> Option<FunctionDeclaration> {
+    let arguments = function.arguments.iter();
+    Some(FunctionDeclaration {
+        module: function.module,
+        name: function.name,
+        kind: match function.kind {
+            Kind::Probe => ActivityKind::Probe,
+            Kind::Action => ActivityKind::Action,
+            Kind::Control => return None,
+        },
+        native: function.is_native(),
+        arguments: arguments
+            .map(|argument| {
+                let required = argument.required && argument.name != BOOTSTRAP_SERVERS;
+                (argument.name, required)
+            })
+            .collect(),
+    })
 }
 
 pub fn validate(arguments: &Validate) -> Result<Exit, TestbedError> {
     let mut exit = Exit::Passed;
     let mut found = Vec::new();
-    let catalogue = catalogue(Bindings::default());
+    let Some(catalogue) = catalogue_with(arguments.bindings.as_deref()) else {
+        return Ok(Exit::Usage);
+    };
     for path in &arguments.experiments {
         match parse(path, &catalogue) {
             Err(message) => {

@@ -1,7 +1,7 @@
 //! Documents and command lines: what wrong ones are answered, that nothing is touched then, and that
 //! the published schema and all experiments that come with the program are right.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -162,19 +162,90 @@ fn the_published_schema_is_the_programs_and_all_experiments_are_valid() {
     );
     let mut experiments = Vec::new();
     for system in std::fs::read_dir(root.join("systems")).unwrap().flatten() {
-        let folder = std::fs::read_dir(system.path().join("experiments"));
-        experiments.extend(
-            folder
-                .into_iter()
-                .flatten()
-                .flatten()
-                .map(|entry| entry.path()),
-        );
+        files_below(&system.path().join("experiments"), &mut experiments);
     }
-    assert!(experiments.len() >= 2, "{experiments:?}");
-    for experiment in experiments {
-        bench
-            .run(&["validate", experiment.to_str().unwrap()])
-            .expect(PASSED, &["valid"]);
+    let is_plain = |path: &&PathBuf| {
+        path.components()
+            .any(|part| part.as_os_str() == "chaos-toolkit")
+    };
+    let plain = experiments.iter().filter(is_plain).count();
+    assert!(
+        plain >= 2 && experiments.len() >= plain + 2,
+        "{experiments:?}"
+    );
+    let mut validate = bench.command(&["validate"]);
+    validate
+        .args(&experiments)
+        .env("BOOTSTRAP_SERVERS", "kafka-1:9092")
+        .env("MSK_CLUSTER_ARN", "arn:of:a:cluster");
+    let outcome = bench.start_command(validate).finish().expect(PASSED, &[]);
+    let valid = outcome.out.lines().filter(|line| line.ends_with(": valid"));
+    assert_eq!(valid.count(), experiments.len(), "{}", outcome.out);
+}
+
+/// The files in a folder and in those below it; none when there is no such folder.
+fn files_below(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            files_below(&entry.path(), files);
+        } else {
+            files.push(entry.path());
+        }
     }
+}
+
+/// An experiment with this provider of its only activity, a rollback.
+fn calling(provider: &str) -> String {
+    format!(
+        "title: t\ndescription: d\nmethod: []\nrollbacks:\n  - type: action\n    name: a\n    provider: {provider}\n"
+    )
+}
+
+#[test]
+fn types_of_arguments_are_told_before_a_run() {
+    let bench = Bench::new();
+    let module = "type: python, module: chaoskafka.actions";
+    let produce = |arguments: &str| {
+        calling(&format!(
+            "{{{module}, func: produce_messages, arguments: {{topic: t, {arguments}}}}}"
+        ))
+    };
+    // Without `bootstrap_servers`: it is the cluster of whatever system it is run on.
+    bench.write("good.yaml", &produce("messages: [x], partition: '1'"));
+    bench.run(&["validate", "good.yaml"]).expect(PASSED, &[]);
+    bench.write("bad.yaml", &produce("messages: x, partition: one"));
+    bench.run(&["validate", "bad.yaml"]).expect(
+        USAGE,
+        &[
+            "bad.yaml:7:",
+            "`produce_messages`: `messages` must be a list, not text",
+            "`partition` must be a whole number",
+        ],
+    );
+    let reboot = "{type: python, module: chaosaws.msk.actions, func: reboot_msk_broker, arguments: {broker_ids: [1]}}";
+    let document = calling(reboot).replace("method: []\nrollbacks", "method");
+    bench.write("bad.yaml", &document);
+    bench.run(&["validate", "bad.yaml"]).expect(
+        USAGE,
+        &["`reboot_msk_broker` lacks the argument `cluster_arn`"],
+    );
+}
+
+#[test]
+fn the_demo_tells_everything_that_is_wrong_before_its_first_run() {
+    let bench = Bench::new();
+    let demo = |more: &[&str]| {
+        let arguments = ["demo", "--systems", ".", "--flaws", "--only", "broker-kill"];
+        bench.run(&[&arguments, more].concat())
+    };
+    demo(&["--only", "nope", "--only", "neither"]).expect(
+        USAGE,
+        &["no such experiment: nope, neither; there are corrupt-message"],
+    );
+    let good = GOOD.replace("shop/compose.yaml", "../compose.yaml");
+    bench.write("orders/experiments/broker-kill.yaml", &good);
+    bench.write("orders/experiments/time-zone.yaml", "title: [");
+    demo(&["--only", "time-zone", "--only", "state-race"])
+        .expect(USAGE, &["time-zone.yaml:1:", "state-race.yaml"]);
+    assert!(bench.runs().is_empty());
 }

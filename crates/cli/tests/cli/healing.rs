@@ -166,8 +166,12 @@ fn what_a_killed_run_broke_is_healed_by_the_next_command() {
         run.finish();
         let (_, record) = record(&bench);
         let web = bench.instance("shop", "web");
-        let is_paused = web.process.is_some_and(|process| process.is_stopped());
-        assert!(web.held || is_paused);
+        let is_paused = web
+            .process
+            .as_ref()
+            .is_some_and(|process| process.is_stopped());
+        let is_changed = web.throttled.is_some() || !web.overrides.is_empty();
+        assert!(web.held || is_paused || is_changed, "{web:?}");
 
         let id = record["run"].as_str().unwrap();
         bench.run(&["status"]).expect(

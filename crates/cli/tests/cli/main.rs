@@ -5,6 +5,7 @@
 
 mod doctor;
 mod documents;
+mod faults;
 mod healing;
 mod logs;
 mod machine;
@@ -13,9 +14,9 @@ mod servers;
 mod services;
 mod shop;
 mod supervision;
-mod surroundings;
 #[path = "../support/mod.rs"]
 mod support;
+mod surroundings;
 mod testbed;
 
 /// Exit codes, as `--help` has them, beside those in [`support`].

@@ -101,7 +101,9 @@ fn every_fault_is_applied_confirmed_recovered_and_told() {
         assert!(report.contains("verdict: PASSED"), "{report}");
         assert_well(&bench);
         let after = bench.instance("shop", "web").process;
-        let survives = ["process-pause", "process-throttle"].iter().any(|fault| name == *fault);
+        let survives = ["process-pause", "process-throttle"]
+            .iter()
+            .any(|fault| name == *fault);
         assert_eq!(before == after, survives);
     }
 }

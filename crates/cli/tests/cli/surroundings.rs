@@ -116,7 +116,11 @@ fn service_names_lead_to_endpoints_that_were_there_before() {
     run_json(&bench, &file).expect(PASSED, &[]);
 
     // The same from a file of its own, over whatever the experiment names.
-    let file = elsewhere(&bench, method, json!({ "services": { "shop": "127.0.0.1:1" } }));
+    let file = elsewhere(
+        &bench,
+        method,
+        json!({ "services": { "shop": "127.0.0.1:1" } }),
+    );
     run_json(&bench, &file).expect(INCONCLUSIVE, &["cannot connect"]);
     let side = bench.write("endpoints.json", &endpoints.to_string());
     let side = side.to_str().unwrap();
@@ -133,7 +137,10 @@ fn a_fault_that_needs_a_process_is_refused_at_endpoints() {
     let file = elsewhere(&bench, fault("process-kill", json!({})), json!({}));
     bench.run(&["run", &file]).expect(
         USAGE,
-        &["`process-kill` needs a process to hit", "`endpoints` are not ours"],
+        &[
+            "`process-kill` needs a process to hit",
+            "`endpoints` are not ours",
+        ],
     );
 }
 
@@ -146,9 +153,30 @@ fn a_file_of_endpoints_or_bindings_that_is_wrong_is_told() {
     bench
         .run(&["run", &file, "--endpoints", wrong])
         .expect(USAGE, &["bootstrap-servers", "wrong.yaml:1"]);
-    bench
-        .run(&["run", &file, "--bindings", wrong])
-        .expect(USAGE, &["`bootstrap-server` has to be a map"]);
+    bench.run(&["run", &file, "--bindings", wrong]).expect(
+        USAGE,
+        &["`bootstrap-server` has to be a map", "wrong.yaml:1"],
+    );
+    let variable = bench.write("variable.yaml", "bootstrap-servers: '${kafka}'\n");
+    let variable = variable.to_str().unwrap();
+    bench.run(&["run", &file, "--endpoints", variable]).expect(
+        USAGE,
+        &["a file of endpoints takes no variables", "variable.yaml:1"],
+    );
+    let native = bench.write(
+        "native.yaml",
+        "chaoskafka.actions.delete_kafka_topic: { fault: process-kill }\n",
+    );
+    for command in ["run", "validate"] {
+        let arguments = [command, &file, "--bindings", native.to_str().unwrap()];
+        bench.run(&arguments).expect(
+            USAGE,
+            &[
+                "`chaoskafka.actions.delete_kafka_topic` is native",
+                "native.yaml:1",
+            ],
+        );
+    }
     bench
         .run(&["run", &file, "--bindings", "absent.yaml"])
         .expect(USAGE, &["cannot read absent.yaml"]);
@@ -166,13 +194,24 @@ fn a_bound_function_hits_the_local_system_and_says_so() {
         },
     });
     let file = experiment(&bench, &[reboot], json!({}));
-    bench
-        .run(&["run", &file])
-        .expect(USAGE, &["`cloud.actions.reboot` is neither native nor bound"]);
+    bench.run(&["run", &file]).expect(
+        USAGE,
+        &["`cloud.actions.reboot` is neither native nor bound"],
+    );
     let bindings = bench.write(
         "bindings.yaml",
         "cloud.actions.reboot: { for-each: machines, fault: process-restart, target: { service: '${machines}' }, restart-after: 1s }",
     );
+    let wrong = bench.write(
+        "wrong.yaml",
+        "cloud.actions.reboot: { fault: process-kill, target: { service: web }, signal: SIGTREM }",
+    );
+    let arguments = ["validate", &file, "--bindings", wrong.to_str().unwrap()];
+    bench
+        .run(&arguments)
+        .expect(USAGE, &["wrong.yaml: `SIGTREM` is no signal"]);
+    let arguments = ["validate", &file, "--bindings", bindings.to_str().unwrap()];
+    bench.run(&arguments).expect(PASSED, &["valid"]);
     let arguments = ["run", &file, "--bindings", bindings.to_str().unwrap()];
     bench.run(&arguments).expect(
         PASSED,

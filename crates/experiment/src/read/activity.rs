@@ -2,15 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use shaketable_document::{Data, Kind, Node, duration, rate};
+use shaketable_document::{Data, Kind, Node, Span, duration, rate};
 
+use super::function::KAFKA_MODULE;
 use super::{Reader, Section, duration_or, items, text};
-use crate::{Measure, Tolerance};
 use crate::plan::{
     Activity, ActivityKind, FaultCall, HTTP_TIMEOUT_DEFAULT, POSTGRES_TIMEOUT_DEFAULT,
     PROCESS_TIMEOUT_DEFAULT, Provider, Target, Value,
 };
-use super::function::KAFKA_MODULE;
+use crate::{Measure, Tolerance};
+
+/// What an activity says of itself and where it stands: what may carry it out depends on it.
+#[derive(Clone, Copy)]
+pub(super) struct Role {
+    pub(super) section: Section,
+    pub(super) kind: Option<ActivityKind>,
+    /// Where it says whether it is a probe or an action.
+    pub(super) kind_at: Span,
+}
 
 impl Reader<'_> {
     pub(super) fn activities(&mut self, list: Option<&Node>, section: Section) -> Vec<Activity> {
@@ -51,14 +60,22 @@ impl Reader<'_> {
                 .help("activities are carried out one after another");
         }
         let tolerance = node.get("tolerance").and_then(|node| self.tolerance(node));
+        let role = Role {
+            section,
+            kind,
+            kind_at: node.get("type").map_or(node.span, |node| node.span),
+        };
         let provider = node
             .get("provider")
-            .and_then(|provider| self.provider(provider, kind, section));
+            .and_then(|provider| self.provider(provider, role));
         let pause = |key| {
             let pauses = node.get("pauses")?;
             duration(pauses.get(key)?)
         };
-        let controls = self.controls(node);
+        let controls = match section {
+            Section::Method | Section::Rollbacks => self.controls(node),
+            Section::Hypothesis | Section::Safeguards => Vec::new(),
+        };
         Some(Activity {
             kind: kind?,
             name: text(node, "name")?,
@@ -83,6 +100,19 @@ impl Reader<'_> {
                 .error(node.span, "a probe of the hypothesis needs a `tolerance`")
                 .help("say what its output has to be, for example `tolerance: 200`");
         }
+        for (key, nothing) in [
+            ("controls", "nothing would call them"),
+            ("pauses", "nothing would wait"),
+        ] {
+            if let Some(entry) = node.entry(key) {
+                self.diagnostics
+                    .error(
+                        entry.key_span,
+                        format!("a probe of the hypothesis has no `{key}`: {nothing}"),
+                    )
+                    .help("remove the key, or ask in `method`");
+            }
+        }
     }
 
     fn tolerance(&mut self, node: &Node) -> Option<Tolerance> {
@@ -100,12 +130,8 @@ impl Reader<'_> {
         Tolerance::read(node)
     }
 
-    fn provider(
-        &mut self,
-        node: &Node,
-        kind: Option<ActivityKind>,
-        section: Section,
-    ) -> Option<Provider> {
+    fn provider(&mut self, node: &Node, role: Role) -> Option<Provider> {
+        let Role { section, kind, .. } = role;
         self.not_zero(node, "timeout");
         let tag = node.get("type")?;
         match tag.as_text()? {
@@ -126,8 +152,8 @@ impl Reader<'_> {
                 query: text(node, "query")?,
                 timeout: duration_or(node, "timeout", POSTGRES_TIMEOUT_DEFAULT),
             }),
-            "kafka" => self.function(node, KAFKA_MODULE, section),
-            "python" => self.function(node, node.get("module")?.as_text()?, section),
+            "kafka" => self.function(node, KAFKA_MODULE, role),
+            "python" => self.function(node, node.get("module")?.as_text()?, role),
             "ledger" => {
                 if section != Section::Hypothesis {
                     self.diagnostics
@@ -141,7 +167,10 @@ impl Reader<'_> {
                 let measure = node.get("measure")?.as_text()?.parse().ok()?;
                 if measure == Measure::Scattered && self.has_ledger && !self.has_topic {
                     self.diagnostics
-                        .error(tag.span, "no stage of the ledger is a topic, so nothing can be scattered")
+                        .error(
+                            tag.span,
+                            "no stage of the ledger is a topic, so nothing can be scattered",
+                        )
                         .help("add a `kafka` stage");
                 }
                 Some(Provider::Ledger { measure })
@@ -182,6 +211,7 @@ impl Reader<'_> {
             target: target?,
             target_at: target_node.span,
             parameters,
+            bound_in: None,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use shaketable_document::{Diagnostics, Field, Kind, Source};
 use shaketable_experiment::{
-    Bindings, Catalogue, Experiment, FaultDeclaration, FunctionDeclaration, parse,
+    ActivityKind, Bindings, Catalogue, Experiment, FaultDeclaration, FunctionDeclaration, parse,
 };
 
 pub const FAULTS: &[FaultDeclaration] = &[
@@ -30,25 +30,46 @@ pub const FAULTS: &[FaultDeclaration] = &[
 
 pub const GOOD: &str = include_str!("good.yaml");
 
-/// A catalogue with two native functions, a control, and a binding.
+/// A catalogue with two native functions, one that is not, a control, and a file of bindings.
 pub fn catalogue() -> Catalogue {
-    let bound = "cloud.actions.reboot: {for-each: ids, fault: process-kill, target: {broker: '${ids}'}, restart-after: 10s}";
+    let bound = "cloud.actions.reboot: {for-each: ids, fault: process-kill, target: {broker: '${ids}'}, restart-after: 10s}\n\
+                 cloud.actions.rename: {fault: process-kill, target: {service: '${whose}'}, restart-afer: 10s}\n\
+                 cloud.actions.recolor: {fault: process-kill, target: {service: x}, restart-afer: 10s}\n\
+                 cloud.actions.each: {for-each: topic, fault: process-kill, target: {service: '${topic}'}}";
     Catalogue {
         faults: FAULTS.to_vec(),
         functions: vec![
             FunctionDeclaration {
                 module: "chaoskafka.actions",
                 name: "produce_messages",
-                arguments: vec![("bootstrap_servers", false), ("topic", true), ("messages", false)],
+                kind: ActivityKind::Action,
+                native: true,
+                arguments: vec![
+                    ("bootstrap_servers", false),
+                    ("topic", true),
+                    ("messages", false),
+                ],
             },
             FunctionDeclaration {
                 module: "shaketable.kafka",
                 name: "consumer_lag",
+                kind: ActivityKind::Probe,
+                native: true,
                 arguments: vec![("group", true), ("partition", false)],
             },
+            FunctionDeclaration {
+                module: "cloud.actions",
+                name: "reboot",
+                kind: ActivityKind::Action,
+                native: false,
+                arguments: vec![("ids", true), ("arn", false)],
+            },
         ],
-        controls: vec![("chaoskafka.controls.get_production_offsets", &["earliest"])],
-        bindings: Bindings::parse(&Source::new("b.yaml", bound)).expect("bindings"),
+        controls: vec![(
+            "chaoskafka.controls.get_production_offsets",
+            &["earliest", "partition"],
+        )],
+        bindings: Bindings::parse(&Source::new("b.yaml", bound), &[]).expect("bindings"),
     }
 }
 

@@ -1,5 +1,6 @@
-//! The actions: what is changed. Each returns what was there before, where there was something, so that it can be put
-//! back, and returns only after the change was seen.
+//! The actions: what is changed. Each returns when the controller has taken the change, which brokers may learn a moment
+//! later, and says what was there before, where there was something. Nothing of it is undone by itself: there are no
+//! undo records for actions.
 
 use std::time::Duration;
 
@@ -53,14 +54,24 @@ pub(crate) const CREATE_TOPIC: Function = Function {
     arguments: &[
         BOOTSTRAP_SERVERS,
         TOPIC,
-        Argument::optional("partitions", ArgumentKind::Integer, "1", "how many partitions"),
+        Argument::optional(
+            "partitions",
+            ArgumentKind::Integer,
+            "1",
+            "how many partitions",
+        ),
         Argument::optional(
             "replication_factor",
             ArgumentKind::Integer,
             "1",
             "how many replicas of each",
         ),
-        Argument::optional("configs", ArgumentKind::Map, "null", "the topic's configuration"),
+        Argument::optional(
+            "configs",
+            ArgumentKind::Map,
+            "null",
+            "the topic's configuration",
+        ),
         CLIENT_PROPERTIES,
     ],
     how: How::Native(|arguments| Box::pin(create_topic(arguments))),
@@ -236,30 +247,38 @@ async fn reassign_partitions(arguments: Arguments) -> Result<Value, Failure> {
 
 async fn elect_leaders(arguments: Arguments) -> Result<Value, Failure> {
     let failed = |error: Error| Failure::kafka(&arguments.function, &error);
+    let unclean = arguments.any("unclean") == Some(&Value::Bool(true));
     let cluster = cluster(&arguments, CLIENT_ID)?;
     let partitions = match arguments.optional_text("topic") {
+        None if unclean || arguments.integer("partition").is_some() => {
+            let problem = "`partition` and `unclean` need a `topic`: without one every partition of the cluster is meant";
+            return Err(Failure::experiment(&arguments.function, problem));
+        }
         None => None,
         Some(topic) => {
             let metadata = cluster.metadata(Some(&[topic])).await.map_err(failed)?;
             let wanted = arguments.integer("partition");
             let wanted = wanted.map(|id| partition_id(&arguments, id)).transpose()?;
             let partitions = metadata.topic(topic).map_err(failed)?.partitions.iter();
-            let partitions = partitions
+            let partitions: Vec<TopicPartition> = partitions
                 .map(|partition| partition.partition)
-                .filter(|partition| wanted.is_none_or(|wanted| wanted == *partition));
-            Some(
-                partitions
-                    .map(|partition| TopicPartition {
-                        topic: topic.to_owned(),
-                        partition,
-                    })
-                    .collect::<Vec<_>>(),
-            )
+                .filter(|partition| wanted.is_none_or(|wanted| wanted == *partition))
+                .map(|partition| TopicPartition {
+                    topic: topic.to_owned(),
+                    partition,
+                })
+                .collect();
+            if partitions.is_empty() {
+                let problem = format!("topic {topic} has no such partition");
+                return Err(Failure::experiment(&arguments.function, problem));
+            }
+            Some(partitions)
         }
     };
-    let kind = match arguments.any("unclean") {
-        Some(Value::Bool(true)) => ElectionKind::Unclean,
-        _ => ElectionKind::Preferred,
+    let kind = if unclean {
+        ElectionKind::Unclean
+    } else {
+        ElectionKind::Preferred
     };
     let elections = cluster
         .elect_leaders(kind, partitions.as_deref())

@@ -41,7 +41,13 @@ pub(crate) const CONSUMER_LAG: Function = Function {
     name: "consumer_lag",
     kind: Kind::Probe,
     doc: "How many records a group has not committed yet, on one partition or on all of them together.",
-    arguments: &[BOOTSTRAP_SERVERS, GROUP_ID, TOPIC, PARTITION, CLIENT_PROPERTIES],
+    arguments: &[
+        BOOTSTRAP_SERVERS,
+        GROUP_ID,
+        TOPIC,
+        PARTITION,
+        CLIENT_PROPERTIES,
+    ],
     how: How::Native(|arguments| Box::pin(consumer_lag(arguments))),
 };
 
@@ -51,7 +57,13 @@ pub(crate) const CONSUMER_LAG_SECONDS: Function = Function {
     kind: Kind::Probe,
     doc: "How old the first record is that a group has not committed yet, in seconds; 0 when there is none. Of several \
           partitions the oldest.",
-    arguments: &[BOOTSTRAP_SERVERS, GROUP_ID, TOPIC, PARTITION, CLIENT_PROPERTIES],
+    arguments: &[
+        BOOTSTRAP_SERVERS,
+        GROUP_ID,
+        TOPIC,
+        PARTITION,
+        CLIENT_PROPERTIES,
+    ],
     how: How::Native(|arguments| Box::pin(consumer_lag_seconds(arguments))),
 };
 

@@ -151,6 +151,28 @@ pub struct Throttle {
     pub stop_ms: u64,
 }
 
+impl Throttle {
+    /// The longest part of a cycle; what stands still for longer is paused, not throttled.
+    pub const PART_MAX: Duration = Duration::from_secs(60);
+
+    /// Whether both parts are possible; the error says which is not.
+    ///
+    /// # Errors
+    /// A part of the cycle is zero or longer than [`Throttle::PART_MAX`].
+    pub fn check(&self) -> Result<(), String> {
+        for (name, ms) in [("run", self.run_ms), ("stop", self.stop_ms)] {
+            let part = Duration::from_millis(ms);
+            if part.is_zero() || part > Self::PART_MAX {
+                return Err(format!(
+                    "`{name}` must be from 1 to {} ms, not {ms}",
+                    Self::PART_MAX.as_millis()
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What an instance's process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -9,9 +9,6 @@ use tokio::task::JoinHandle;
 use crate::control::Throttle;
 use crate::process::{ProcessIdentity, signal_tree};
 
-/// The longest part of a cycle; what stands still for longer is paused, not throttled.
-const PART_MAX: Duration = Duration::from_secs(60);
-
 /// A process that is being throttled. When this is dropped, it and its descendants run again.
 pub(super) struct Throttling {
     /// Absent once the process was waited for: the number may be somebody else's by then.
@@ -22,15 +19,9 @@ pub(super) struct Throttling {
 impl Throttling {
     /// Throttles a child of this process that it has not waited for.
     pub(super) fn begin(pid: i32, throttle: Throttle) -> Result<Throttling, String> {
-        let part = |name: &str, ms: u64| match Duration::from_millis(ms) {
-            part if part.is_zero() || part > PART_MAX => Err(format!(
-                "`{name}` must be from 1 to {} ms, not {ms}",
-                PART_MAX.as_millis()
-            )),
-            part => Ok(part),
-        };
-        let run = part("run_ms", throttle.run_ms)?;
-        let stop = part("stop_ms", throttle.stop_ms)?;
+        throttle.check()?;
+        let run = Duration::from_millis(throttle.run_ms);
+        let stop = Duration::from_millis(throttle.stop_ms);
         let cycle = tokio::task::spawn_local(async move {
             loop {
                 let stopped = Stopped(signal_tree(pid, Signal::SIGSTOP));
