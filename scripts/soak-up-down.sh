@@ -28,6 +28,8 @@ up=("$shaketable" up "$compose" --name "$name")
 
 clean_up() {
     timeout "$DOWN_LIMIT" "$shaketable" down --all >/dev/null 2>&1 || true
+    # Data in volumes may be kept outside of the home folder.
+    timeout "$DOWN_LIMIT" "$shaketable" down "$name" --volumes >/dev/null 2>&1 || true
     rm -rf "$home"
 }
 trap clean_up EXIT

@@ -74,24 +74,37 @@ pub struct Run {
     /// Experiment documents (YAML or JSON)
     #[arg(required = true, value_name = "EXPERIMENT")]
     pub experiments: Vec<PathBuf>,
-    /// Run them on the system of this Compose file, whatever they name
-    #[arg(long, value_name = "COMPOSE_FILE")]
-    pub system: Option<PathBuf>,
+    #[command(flatten)]
+    pub system: RunSystem,
     /// Run them against the running system whose endpoints this file names, whatever they name
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["system", "variant", "name"])]
+    #[arg(long, value_name = "FILE", conflicts_with = "RunSystem")]
     pub endpoints: Option<PathBuf>,
     /// Which faults stand for which functions of Chaos Toolkit extensions, beside what they say
     #[arg(long, value_name = "FILE")]
     pub bindings: Option<PathBuf>,
+    /// How the result is printed on standard output
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// On which system experiments are run, and in which form.
+#[derive(Debug, Default, Args)]
+pub struct RunSystem {
+    /// Run them on the system of this Compose file, whatever they name
+    #[arg(long = "system", value_name = "COMPOSE_FILE")]
+    pub compose: Option<PathBuf>,
+    /// A further Compose file, merged into the system's
+    #[arg(short, long = "file", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Enable a profile of the system
+    #[arg(long = "profile", value_name = "NAME")]
+    pub profiles: Vec<String>,
     /// The system's variant: the env file variants/NAME.env beside its Compose file
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,
     /// Run the system under this name, beside others
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// How the result is printed on standard output
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: Format,
 }
 
 #[derive(Debug, Args)]

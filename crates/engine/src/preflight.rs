@@ -120,7 +120,9 @@ pub async fn check(
                     call.target
                 )),
                 Err(Refused::Document(reason)) => {
-                    document.error(call.target_at, reason);
+                    let file = call.bound_in.as_ref();
+                    let file = file.map_or(String::new(), |file| format!("{file}: "));
+                    document.error(call.target_at, format!("{file}{reason}"));
                 }
                 Err(Refused::System(reason)) => system.push(reason),
             }

@@ -13,7 +13,7 @@ use shaketable_report::{Compared, deviates};
 use shaketable_testbed::{Home, TestbedError};
 
 use super::experiment::{Document, abort_on_signals, catalogue, one, read};
-use crate::arguments::Demo;
+use crate::arguments::{Demo, RunSystem};
 use crate::exit::Exit;
 use crate::terminal;
 
@@ -157,8 +157,12 @@ pub async fn run(home: &Home, arguments: Demo) -> Result<Exit, TestbedError> {
     'rounds: for _ in 0..arguments.rounds {
         for chapter in &chapters {
             let document = documents[chapter.experiment].clone();
-            let name = Some("demo".to_owned());
-            let record = one(home, document, None, Some(chapter.variant), name, &abort).await?;
+            let system = RunSystem {
+                variant: Some(chapter.variant.to_owned()),
+                name: Some("demo".to_owned()),
+                ..RunSystem::default()
+            };
+            let record = one(home, document, &system, &abort).await?;
             terminal::data(&shaketable_report::text(&record));
             runs.push((record, *chapter));
             if abort.reason().is_some() {

@@ -12,7 +12,7 @@ use shaketable_extensions::Kind;
 use shaketable_faults::Parameters;
 use shaketable_testbed::{BringUp, Home, SystemSource, TestbedError};
 
-use crate::arguments::{Format, Run, Validate};
+use crate::arguments::{Format, Run, RunSystem, Validate};
 use crate::exit::Exit;
 use crate::terminal;
 
@@ -48,18 +48,16 @@ pub async fn run(home: &Home, arguments: Run) -> Result<Exit, TestbedError> {
     for path in &arguments.experiments {
         match read(path, &catalogue) {
             Ok(document)
-                if arguments.system.is_none()
-                    && document.experiment.system.is_none()
-                    && (arguments.variant.is_some() || arguments.name.is_some()) =>
+                if document.experiment.system.is_none() && arguments.system.says_nothing() =>
             {
                 wrong = true;
                 terminal::error(&format!(
-                    "{} names no system, so `--variant` and `--name` say nothing; give one with `--system`",
+                    "{} names no system, so `--variant`, `--name`, `--file` and `--profile` say nothing; give one with `--system`",
                     path.display()
                 ));
             }
             Ok(mut document) => {
-                if arguments.system.is_some() {
+                if arguments.system.compose.is_some() {
                     document.experiment.endpoints = None;
                 }
                 if let Some(endpoints) = &endpoints {
@@ -81,15 +79,7 @@ pub async fn run(home: &Home, arguments: Run) -> Result<Exit, TestbedError> {
     let mut worst = Exit::Passed;
     let single = documents.len() == 1;
     for document in documents {
-        let record = one(
-            home,
-            document,
-            arguments.system.as_deref(),
-            arguments.variant.as_deref(),
-            arguments.name.clone(),
-            &abort,
-        )
-        .await?;
+        let record = one(home, document, &arguments.system, &abort).await?;
         match arguments.format {
             Format::Text => terminal::data(&shaketable_report::text(&record)),
             Format::Json if single => {
@@ -112,29 +102,37 @@ pub async fn run(home: &Home, arguments: Run) -> Result<Exit, TestbedError> {
     Ok(worst)
 }
 
+impl RunSystem {
+    /// Whether it describes a system without naming one.
+    fn says_nothing(&self) -> bool {
+        let describes = self.variant.is_some()
+            || self.name.is_some()
+            || !self.files.is_empty()
+            || !self.profiles.is_empty();
+        self.compose.is_none() && describes
+    }
+}
+
 /// Runs one experiment and writes its result and report to its folder.
 pub async fn one(
     home: &Home,
     document: Document,
-    system: Option<&Path>,
-    variant: Option<&str>,
-    name: Option<String>,
+    system: &RunSystem,
     abort: &Abort,
 ) -> Result<RunRecord, TestbedError> {
     let named = document.experiment.system.as_ref().map(|system| {
         let folder = document.path.parent().unwrap_or(Path::new("."));
         folder.join(&system.path)
     });
-    let system = match system.map(Path::to_path_buf).or(named) {
+    let system = match system.compose.clone().or(named) {
         None => None,
-        Some(compose) => {
-            let source = SystemSource::new(&compose, variant)?;
-            Some(BringUp {
-                source,
-                name,
-                owned: true,
-            })
-        }
+        Some(compose) => Some(BringUp {
+            source: SystemSource::new(&compose, system.variant.as_deref())?
+                .with_overrides(&system.files)?
+                .with_profiles(system.profiles.iter().cloned()),
+            name: system.name.clone(),
+            owned: true,
+        }),
     };
     terminal::note(&format!(
         "── {} ({})",
