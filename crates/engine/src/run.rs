@@ -355,6 +355,13 @@ impl Run {
             abort.or(tokio::time::sleep(AFTERMATH)).await;
         }
         drop(watch);
+        let proven = self.grounds.unproven.is_empty();
+        // What is asked of the system is asked before the rollbacks change it.
+        let before_rollbacks = if proven && abort.reason().is_none() {
+            steady::ask_system(&experiment, &asker, When::After).await
+        } else {
+            Vec::new()
+        };
         // Rollbacks are carried out also when the run was ended early.
         let mut stagehand = Stagehand {
             asker: &asker,
@@ -371,7 +378,7 @@ impl Run {
                 .map(|reason| format!("rollback: {reason}")),
         );
 
-        let proven = self.grounds.unproven.is_empty();
+        let has_load = load.is_some();
         let ledger = match load {
             None => None,
             Some(load) => {
@@ -402,9 +409,14 @@ impl Run {
         };
         if proven && abort.reason().is_none() {
             let mut outcomes = during;
-            outcomes.extend(
-                steady::ask_hypothesis(&experiment, &asker, ledger.as_ref(), When::After).await,
-            );
+            outcomes.extend(if has_load {
+                // Once more, when all work has ended; what did not hold before stays so.
+                let after = When::After;
+                let last = steady::ask_hypothesis(&experiment, &asker, ledger.as_ref(), after);
+                steady::worse_of(last.await, before_rollbacks)
+            } else {
+                before_rollbacks
+            });
             self.judge(outcomes, ledger.as_ref());
         }
         self.record.ledger = ledger;

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shaketable_experiment::{Experiment, Provider};
+use shaketable_experiment::{Activity, Experiment, Provider};
+use shaketable_faults::Observed;
 use shaketable_ledger::{Attempt, Facts, Ledger};
 use shaketable_load::RunningLoad;
 
@@ -100,6 +101,34 @@ pub async fn ask_hypothesis(
         });
     }
     outcomes
+}
+
+/// Asks the probes that are asked of the system itself: all but the ledger's.
+pub async fn ask_system(experiment: &Experiment, asker: &Asker, when: When) -> Vec<ProbeOutcome> {
+    let mut of_system = experiment.clone();
+    if let Some(hypothesis) = &mut of_system.hypothesis {
+        let is_asked = |probe: &Activity| !matches!(probe.provider, Provider::Ledger { .. });
+        hypothesis.probes.retain(is_asked);
+    }
+    ask_hypothesis(&of_system, asker, None, when).await
+}
+
+/// The outcomes of `last`, but for those probes that did not hold in `first`.
+pub fn worse_of(last: Vec<ProbeOutcome>, first: Vec<ProbeOutcome>) -> Vec<ProbeOutcome> {
+    let mut unmet: Vec<ProbeOutcome> = first
+        .into_iter()
+        .filter(|outcome| !outcome.holds.is_yes())
+        .collect();
+    last.into_iter()
+        .map(|outcome| {
+            match unmet.iter().position(|first| first.name == outcome.name) {
+                Some(position) if !matches!(outcome.holds, Observed::No(_)) => {
+                    unmet.swap_remove(position)
+                }
+                _ => outcome,
+            }
+        })
+        .collect()
 }
 
 /// Leaves out the sightings of messages that came after the ones in question.

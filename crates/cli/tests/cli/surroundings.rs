@@ -77,6 +77,17 @@ fn a_sampled_probe_that_always_holds_says_how_often_it_was_asked() {
     assert!(detail.as_str().unwrap().ends_with(" samples"), "{detail}");
 }
 
+#[test]
+fn a_rollback_does_not_mend_what_the_hypothesis_looks_for() {
+    let bench = bench();
+    up(&bench);
+    let breaks = touch(&bench, "broken");
+    let mends = process("mend", &["rm", bench.path("broken").to_str().unwrap()]);
+    let file = experiment(&bench, &[breaks], json!({ "rollbacks": [mends] }));
+    run_json(&bench, &file).expect(DEVIATED, &[]);
+    assert!(!bench.path("broken").exists());
+}
+
 /// An experiment that names endpoints and no system.
 fn elsewhere(bench: &Bench, method: Value, endpoints: Value) -> String {
     let document = json!({
