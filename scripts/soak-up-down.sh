@@ -1,20 +1,35 @@
 #!/usr/bin/env bash
-# Brings a system up and down again and again, kills the supervisor or the `up` command in the middle
-# of some of it, and looks for what was left behind each time: processes with the supervisor's mark,
-# listeners, the lock, and anything that keeps the next `up` from working.
+# Brings a system up and down again and again, kills the supervisor or the command in the middle of
+# some `up` and some `down`, and looks for what was left behind each time: processes with the
+# supervisor's mark, listeners, the lock, and anything that keeps the next `up` from working. Named
+# volumes are kept from most rounds to the next, so that half-made data folders are met again.
 #
-#   scripts/soak-up-down.sh [COMPOSE_FILE [VARIANT]]
+#   scripts/soak-up-down.sh [-f COMPOSE_FILE]... [--variant VARIANT]
 #
-# ROUNDS (50), SEED (drawn, printed) and KILL_PERCENT (50) are taken from the environment. The home
-# folder is a temporary one. A table goes to standard output; the exit code is 1 on a finding.
+# Without files it is the order system with its data in volumes, variant `fixed`. ROUNDS (50), SEED
+# (drawn, printed), KILL_PERCENT (50: of the `up`s, and of the `down`s) and KEEP_PERCENT (75: rounds
+# that leave their volumes to the next) are taken from the environment. The home folder is a
+# temporary one. A table goes to standard output; the exit code is 1 on a finding.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-compose=${1:-systems/orders/compose.yaml}
-variant=${2:-}
+files=() variant=''
+while (($# > 0)); do
+    case $1 in
+    -f | --file) files+=(-f "${2:?$1 needs a file}") ;;
+    --variant) variant=${2:?$1 needs a name} ;;
+    *) echo "usage: $0 [-f COMPOSE_FILE]... [--variant VARIANT]" >&2; exit 2 ;;
+    esac
+    shift 2
+done
+if ((${#files[@]} == 0)); then
+    files=(-f systems/orders/compose.yaml -f systems/orders/compose.keep.yaml)
+    variant=${variant:-fixed}
+fi
 rounds=${ROUNDS:-50}
 seed=${SEED:-$((RANDOM * 32768 + RANDOM))}
 kill_percent=${KILL_PERCENT:-50}
+keep_percent=${KEEP_PERCENT:-75}
 # Nothing is waited for longer than this, in seconds.
 readonly UP_LIMIT=180 DOWN_LIMIT=120 GONE_LIMIT=15
 
@@ -23,7 +38,7 @@ home=$(mktemp -d "${TMPDIR:-/tmp}/shaketable-soak.XXXXXX")
 export SHAKETABLE_HOME=$home/home
 name=soak
 folder=$SHAKETABLE_HOME/systems/$name
-up=("$shaketable" up "$compose" --name "$name")
+up=("$shaketable" up "${files[@]}" --name "$name")
 [[ -z $variant ]] || up+=(--variant "$variant")
 
 clean_up() {
@@ -34,14 +49,12 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# state JSON_PATH: a value of the system's state; empty when there is none.
-state() {
-    python3 - "$folder/system.json" "$1" <<'PYTHON' 2>/dev/null || true
+# supervisor: pid and start time of the one that is recorded; nothing when there is none.
+supervisor() {
+    python3 - "$folder/system.json" <<'PYTHON' 2>/dev/null || true
 import json, sys
-value = json.load(open(sys.argv[1]))
-for key in sys.argv[2].split("."):
-    value = value[key]
-print(value)
+supervisor = json.load(open(sys.argv[1]))["supervisor"]
+print(supervisor["pid"], supervisor["start_ticks"])
 PYTHON
 }
 
@@ -100,61 +113,102 @@ bring_up() {
     timeout "$UP_LIMIT" "${up[@]}" >"$1" 2>&1
 }
 
-echo "seed $seed ($rounds rounds of $compose; again with SEED=$seed)" >&2
+# pause_ms MILLISECONDS
+pause_ms() { sleep "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"; }
+
+# kill_supervisor PID START_TIME: if it still is that very process.
+kill_supervisor() {
+    [[ -n ${1:-} && $(awk '{print $22}' "/proc/$1/stat" 2>/dev/null) == "$2" ]] || return 1
+    kill -KILL "$1" 2>/dev/null
+}
+
+# add_finding TEXT: to those of this round.
+add_finding() {
+    [[ -z $1 ]] || finding="${finding:+$finding; }$1"
+}
+
+# last_words LOG
+last_words() { tail -n 3 "$1" | tr '\n' ' '; }
+
+# take_down: within its limit.
+take_down() {
+    timeout "$DOWN_LIMIT" "$shaketable" down "$name" >"$home/down.log" 2>&1
+}
+
+echo "seed $seed ($rounds rounds of ${files[*]} $variant; again with SEED=$seed)" >&2
 RANDOM=$((seed % 32768))
 findings=0
-usual_ms=3000
-row() { printf '%-5s  %-24s  %-8s  %-6s  %s\n' "$@"; }
-row round what up down finding
+# How long either usually takes; kills come at random within that and a little more.
+usual_up_ms=3000 usual_down_ms=1500
+row() { printf '%-5s  %-28s  %-32s  %-8s  %-8s  %s\n' "$@"; }
+row round up down 'up ms' 'down ms' finding
 for ((round = 1; round <= rounds; round++)); do
     log=$home/up-$round.log
-    finding='' down_s=-
+    finding=''
     started=$(date +%s%N)
     if ((RANDOM % 100 < kill_percent)); then
-        # Somewhere between the first moment and a little after the system is usually ready.
-        delay_ms=$((RANDOM % (usual_ms * 12 / 10 + 1)))
+        delay_ms=$((RANDOM % (usual_up_ms * 12 / 10 + 1)))
         "${up[@]}" >"$log" 2>&1 &
         command_pid=$!
-        sleep "$(printf '%d.%03d' $((delay_ms / 1000)) $((delay_ms % 1000)))"
+        pause_ms "$delay_ms"
         if ((RANDOM % 2)); then
-            what="up killed at ${delay_ms} ms"
+            what_up="command killed, ${delay_ms} ms"
             kill -KILL "$command_pid" 2>/dev/null || true
             wait "$command_pid" 2>/dev/null || true
             # What it had started goes on; the next `up` must find it, or start anew.
-            bring_up "$log" || finding="up after that failed: $(tail -n 3 "$log" | tr '\n' ' ')"
-        else
-            what="supervisor killed at ${delay_ms} ms"
-            supervisor=$(state supervisor.pid)
-            ticks=$(state supervisor.start_ticks)
-            # Only the very process that is recorded.
-            if [[ -n $supervisor && $(awk '{print $22}' "/proc/$supervisor/stat" 2>/dev/null) == "$ticks" ]]; then
-                kill -KILL "$supervisor" 2>/dev/null || true
-            else
-                what="nothing to kill at ${delay_ms} ms"
-            fi
+        elif kill_supervisor $(supervisor); then
+            what_up="supervisor killed, ${delay_ms} ms"
             wait "$command_pid" 2>/dev/null || true
-            if [[ $what == supervisor* ]]; then
-                finding=$(await_nothing)
-            fi
-            [[ -n $finding ]] || bring_up "$log" || finding="up after that failed: $(tail -n 3 "$log" | tr '\n' ' ')"
+            add_finding "$(await_nothing)"
+        else
+            what_up="nothing to kill, ${delay_ms} ms"
+            wait "$command_pid" 2>/dev/null || true
         fi
+        bring_up "$log" || add_finding "up after that failed: $(last_words "$log")"
     else
-        what='up, down'
-        bring_up "$log" || finding="up failed: $(tail -n 3 "$log" | tr '\n' ' ')"
-        usual_ms=$((($(date +%s%N) - started) / 1000000))
+        what_up=up
+        bring_up "$log" || add_finding "up failed: $(last_words "$log")"
+        usual_up_ms=$((($(date +%s%N) - started) / 1000000))
     fi
-    up_s=$((($(date +%s%N) - started) / 1000000))
+    up_ms=$((($(date +%s%N) - started) / 1000000))
+
     started=$(date +%s%N)
-    if ! timeout "$DOWN_LIMIT" "$shaketable" down "$name" >"$home/down.log" 2>&1; then
-        finding="${finding:+$finding; }down failed: $(tail -n 3 "$home/down.log" | tr '\n' ' ')"
+    if ((RANDOM % 100 < kill_percent)); then
+        delay_ms=$((RANDOM % (usual_down_ms * 12 / 10 + 1)))
+        recorded=$(supervisor)
+        "$shaketable" down "$name" >"$home/down.log" 2>&1 &
+        command_pid=$!
+        pause_ms "$delay_ms"
+        if ((RANDOM % 2)); then
+            what_down="command killed, ${delay_ms} ms"
+            kill -KILL "$command_pid" 2>/dev/null || true
+        elif kill_supervisor $recorded; then
+            what_down="supervisor killed, ${delay_ms} ms"
+        else
+            what_down="nothing to kill, ${delay_ms} ms"
+        fi
+        wait "$command_pid" 2>/dev/null || true
+        # A `down` that was killed before it asked leaves the system up, and one after it is gone is
+        # an error: only what is left afterwards counts.
+        take_down || true
+    else
+        what_down=down
+        take_down || add_finding "down failed: $(last_words "$home/down.log")"
+        usual_down_ms=$((($(date +%s%N) - started) / 1000000))
     fi
-    down_s=$((($(date +%s%N) - started) / 1000000))
-    left=$(await_nothing)
-    finding="${finding:+$finding; }$left"
-    [[ ! -e $folder/data ]] || finding="${finding:+$finding; }data folder"
-    finding=${finding%; }
+    down_ms=$((($(date +%s%N) - started) / 1000000))
+    add_finding "$(await_nothing)"
+    # A supervisor that was killed leaves its data to the next start.
+    [[ $what_down == supervisor* || ! -e $folder/data ]] || add_finding 'data folder'
+    if ((RANDOM % 100 >= keep_percent)); then
+        what_down+=', volumes'
+        if [[ -e $SHAKETABLE_HOME/volumes/$name ]]; then
+            timeout "$DOWN_LIMIT" "$shaketable" down "$name" --volumes >"$home/down.log" 2>&1 ||
+                add_finding "down --volumes failed: $(last_words "$home/down.log")"
+        fi
+    fi
     [[ -z $finding ]] || findings=$((findings + 1))
-    row "$round" "$what" "${up_s} ms" "${down_s}ms" "${finding:-none}"
+    row "$round" "$what_up" "$what_down" "$up_ms" "$down_ms" "${finding:-none}"
 done
 echo "$findings findings in $rounds rounds (seed $seed)"
 ((findings == 0))

@@ -6,7 +6,8 @@
 //! 2. Nothing is ignored in silence: a key without a meaning for local processes is named in a
 //!    warning, once, with all its places; a key that would change how the system behaves and is not
 //!    carried out is an error. Silent are only the keys that say how the container is made, which
-//!    every file has (`build`, `hostname`), the host's side of `ports`, and `x-…`.
+//!    every file has (`build`, `hostname`), and `x-…`. What nearly every file has and no process can
+//!    (published ports, a server's own health check) is for [`crate::drivers::Machine::warnings`].
 //! 3. Every problem of every file is reported at once, each with its file, line and column.
 //!
 //! How a file is read: each is parsed and its references are replaced, later ones are merged into
@@ -25,6 +26,7 @@ mod keys;
 mod merge;
 mod mount;
 mod reader;
+mod server;
 mod service;
 mod volumes;
 mod warnings;
@@ -38,6 +40,7 @@ use shaketable_document::Source;
 
 pub use files::{Finding, Findings};
 pub use mount::{Mount, MountSource, Mounts};
+pub(crate) use server::postgres_port;
 
 use crate::interpolation::Variables;
 
@@ -73,7 +76,9 @@ pub struct Service {
     pub replicas: usize,
     /// The container's side of `ports` and `expose`.
     pub ports: Vec<u16>,
-    /// Other names of the service: the `aliases` of its networks.
+    /// Whether `ports` asks for ports of the host.
+    pub published: bool,
+    /// Other names of the service: the `aliases` of its networks, and `container_name`.
     pub aliases: Vec<String>,
     /// `stop_grace_period`.
     pub stop_grace_period: Duration,
@@ -81,6 +86,18 @@ pub struct Service {
     pub stop_signal: i32,
     /// `volumes`.
     pub volumes: Vec<Mount>,
+}
+
+impl Service {
+    /// Whether one of several replicas of the service is called `name`.
+    pub fn has_replica(&self, name: &str) -> bool {
+        self.replicas > 1
+            && name
+                .strip_prefix(&self.name)
+                .and_then(|rest| rest.strip_prefix('-'))
+                .and_then(|ordinal| ordinal.parse::<usize>().ok())
+                .is_some_and(|ordinal| (1..=self.replicas).contains(&ordinal))
+    }
 }
 
 /// What runs a service as a local process.
@@ -145,7 +162,7 @@ pub enum RestartPolicy {
     No,
     /// Whatever the exit code was (`always` and `unless-stopped`).
     Always,
-    /// After a failure, at most so many times.
+    /// After a failure, at most so many times, or without an end.
     OnFailure(Option<u32>),
 }
 

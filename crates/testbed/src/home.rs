@@ -11,12 +11,15 @@
 //!   cache/                 what makes the next start faster; may be deleted at any time
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+
+use crate::compose::system_name;
 
 /// Name of the folder made in the working directory when `SHAKETABLE_HOME` is not set.
 pub const DEFAULT_FOLDER: &str = ".shaketable";
 
-/// The home folder. Cheap to clone; creating folders is left to those who fill them.
+/// The home folder. Cheap to clone; creating folders is left to those who fill them. No name of a
+/// system or a volume leads out of the folder it belongs in, whoever chose it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home {
     root: PathBuf,
@@ -51,18 +54,18 @@ impl Home {
     /// `systems/<name>/`.
     pub fn system(&self, name: &str) -> SystemFolder {
         SystemFolder {
-            root: self.systems().join(name),
+            root: self.systems().join(component(name)),
         }
     }
 
     /// `volumes/<system>/`: the named volumes of a system.
     pub fn volumes(&self, system: &str) -> PathBuf {
-        self.root.join("volumes").join(system)
+        self.root.join("volumes").join(component(system))
     }
 
     /// `volumes/<system>/<volume>/`: a named volume, which outlives the system.
     pub fn volume(&self, system: &str, volume: &str) -> PathBuf {
-        self.volumes(system).join(volume)
+        self.volumes(system).join(component(volume))
     }
 
     /// `runs/`.
@@ -89,9 +92,19 @@ impl Home {
             .flatten()
             .filter(|entry| entry.path().is_dir())
             .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| system_name(name) == *name)
             .collect();
         names.sort();
         names
+    }
+}
+
+/// A name as one component of a path: one that is none (`..`, `a/b`) is escaped.
+fn component(name: &str) -> String {
+    let mut parts = Path::new(name).components();
+    match (parts.next(), parts.next()) {
+        (Some(Component::Normal(only)), None) if only == name => name.to_owned(),
+        _ => format!("%{}", name.replace('.', "%2E").replace('/', "%2F")),
     }
 }
 
@@ -146,5 +159,23 @@ impl SystemFolder {
     /// What an instance keeps on disk.
     pub fn data(&self, instance: &str) -> PathBuf {
         self.root.join("data").join(instance)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_leads_elsewhere() {
+        let home = Home::at("/home").unwrap();
+        assert_eq!(home.volumes("shop"), Path::new("/home/volumes/shop"));
+        for name in ["", ".", "..", "/", "/etc", "a/..", "a/", "../..", "a//b"] {
+            for path in [home.volumes(name), home.system(name).root().to_owned()] {
+                let parts: Vec<Component> = path.components().collect();
+                assert_eq!(parts.len(), 4, "{path:?}");
+                assert!(matches!(parts[3], Component::Normal(_)), "{path:?}");
+            }
+        }
     }
 }

@@ -130,7 +130,7 @@ impl SystemSource {
         }
         let set = self.variables_of_file()?;
         let mut values = set.clone();
-        values.extend(std::env::vars());
+        values.extend(outside());
         let variables = Variables::new(values);
         let context = Context {
             folder: self.compose.parent().unwrap_or(Path::new("/")),
@@ -160,8 +160,7 @@ impl SystemSource {
             return Ok(BTreeMap::new());
         };
         let text = read_file("the env file", file)?;
-        let outside: BTreeMap<String, String> = std::env::vars().collect();
-        env_file::parse(&text, &outside).map_err(|problems| TestbedError::Document {
+        env_file::parse(&text, &outside()).map_err(|problems| TestbedError::Document {
             rendered: problems
                 .iter()
                 .map(|(line, problem)| format!("error: {}:{line}: {problem}", file.display()))
@@ -188,8 +187,24 @@ impl SystemSource {
                 }
             }
         }
+        for service in &compose.services {
+            let same = |other: &&compose::Service| service.has_replica(&other.name);
+            if let Some(other) = compose.services.iter().find(same) {
+                return Err(TestbedError::Conflict(format!(
+                    "with {} replicas of `{}`, one of them would be called `{}`, as another service is",
+                    service.replicas, service.name, other.name
+                )));
+            }
+        }
         Ok(())
     }
+}
+
+/// The environment of this process, as far as it is text.
+fn outside() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// The names that nothing in the Compose files asked for.

@@ -190,7 +190,12 @@ struct Replacing<'a> {
 
 impl Replacing<'_> {
     fn text(&mut self, place: &str, written: &str) -> String {
-        let mut effective = self.hosts.replace_in(place, written, Some(self.own));
+        self.text_at(place, place, written)
+    }
+
+    /// `position` says whether a host stands there, as the name of a variable does.
+    fn text_at(&mut self, place: &str, position: &str, written: &str) -> String {
+        let mut effective = self.hosts.replace_in(position, written, Some(self.own));
         if let Some(mounts) = &self.mounts {
             effective = mounts.replace_in(&effective);
         }
@@ -205,7 +210,15 @@ impl Replacing<'_> {
     }
 
     fn words(&mut self, place: &str, written: &[String]) -> Vec<String> {
-        written.iter().map(|word| self.text(place, word)).collect()
+        let mut before = "";
+        let mut effective = Vec::new();
+        for word in written {
+            let is_host = ["-h", "--host"].contains(&before);
+            let position = if is_host { "HOST" } else { place };
+            effective.push(self.text_at(place, position, word));
+            before = word;
+        }
+        effective
     }
 }
 
@@ -215,8 +228,8 @@ pub struct Hosts(pub BTreeMap<String, Ipv4Addr>);
 
 impl Hosts {
     /// Replaces service names that stand where a host stands: before a port (`postgres:5432`),
-    /// after `//` or `@`, or as the whole value of a variable whose name ends in `HOST` or
-    /// `HOSTNAME`. `0.0.0.0` becomes `own`, the address of the process itself. Anything else, a
+    /// after `//` or `@`, after `host=` (of libpq and of options) and `-h`, or as the whole value of
+    /// a variable whose name ends in `HOST` or `HOSTNAME`. `0.0.0.0` becomes `own`, the address of the process itself. Anything else, a
     /// user called `postgres` for instance, stays as it is. With an `own` address, `localhost` and
     /// `127.0.0.1` are replaced by it as names are: a container's own is what they mean there.
     pub fn replace_in(&self, place: &str, value: &str, own: Option<Ipv4Addr>) -> String {
@@ -297,9 +310,12 @@ fn stands_as_host(before: &str, after: &str) -> bool {
     let may_begin =
         before.is_empty() || before.ends_with(['/', '@', ',', '=', ' ', ';', '"', '\'', '[', '(']);
     let in_a_url = before.ends_with("//") || before.ends_with('@');
+    let lower = before.to_lowercase();
+    let is_named = lower.ends_with("host=") || lower.ends_with("--host ");
+    let is_option = before == "-h " || before.ends_with(" -h ");
     let may_end =
         after.is_empty() || after.starts_with(['/', ',', '?', ' ', ';', '"', '\'', ']', ')']);
-    (port_follows && may_begin) || (in_a_url && may_end)
+    (port_follows && may_begin) || ((in_a_url || is_named || is_option) && may_end)
 }
 
 #[cfg(test)]
@@ -358,6 +374,20 @@ mod tests {
             ),
             ("X", "127.0.0.1:8000", "127.16.1.20:8000"),
             ("X", "localhost", "localhost"),
+            (
+                "X",
+                "host=postgres user=postgres dbname=kafka",
+                "host=127.16.1.13 user=postgres dbname=kafka",
+            ),
+            ("X", "Host=postgres;Port=5432", "Host=127.16.1.13;Port=5432"),
+            ("X", "--host=postgres", "--host=127.16.1.13"),
+            (
+                "X",
+                "pg_isready -h postgres -U kafka",
+                "pg_isready -h 127.16.1.13 -U kafka",
+            ),
+            ("X", "psql --host postgres", "psql --host 127.16.1.13"),
+            ("X", "du -ch kafka", "du -ch kafka"),
             ("X", "", ""),
         ] {
             assert_eq!(

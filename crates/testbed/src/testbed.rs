@@ -1,8 +1,10 @@
 //! The front door: bring a system up, find the ones that are up.
 
 mod arrival;
+mod presence;
 
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,7 @@ use crate::supervisor::Claim;
 use arrival::Arrival;
 
 pub use crate::source::{ReadSystem, SystemSource};
+pub use presence::{Presence, SilentSystem};
 
 /// The longest wait for a system to become ready; three brokers on two cores need 10–25 s.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(120);
@@ -127,13 +130,12 @@ impl Testbed {
 
     /// Every system whose supervisor answers.
     pub async fn running(&self) -> Vec<SystemStatus> {
-        let mut running = Vec::new();
-        for name in self.home.system_names() {
-            if let Ok(status) = self.client(&name).status().await {
-                running.push(status);
-            }
-        }
-        running
+        self.presence().await.answering
+    }
+
+    /// Every system that is up, also those whose supervisor does not answer.
+    pub async fn presence(&self) -> Presence {
+        Presence::of(self).await
     }
 
     /// A client for the system of that name, up or not.
@@ -143,35 +145,43 @@ impl Testbed {
 
     /// The system that is meant by `argument`: a name, a Compose file, or, when there is none, the
     /// only one that is up.
+    ///
+    /// # Errors
+    /// None is up that is meant, or several are; or it is up and its supervisor does not answer.
     pub async fn find(
         &self,
         argument: Option<&str>,
     ) -> Result<(SystemClient, SystemStatus), TestbedError> {
-        let running = self.running().await;
-        let known = match running
-            .iter()
-            .map(|status| status.name.as_str())
-            .collect::<Vec<_>>()
-        {
-            names if names.is_empty() => "no system is up".to_owned(),
-            names => format!("up: {}", names.join(", ")),
+        let Presence { answering, silent } = self.presence().await;
+        let names = answering.iter().map(|status| status.name.as_str());
+        let names: Vec<&str> = names
+            .chain(silent.iter().map(|one| one.name.as_str()))
+            .collect();
+        let known = match names.is_empty() {
+            true => "no system is up".to_owned(),
+            false => format!("up: {}", names.join(", ")),
         };
-        let matches = |status: &&SystemStatus| match argument {
+        let is_meant = |name: &str, compose: Option<&Path>| match argument {
             None => true,
             Some(argument) => {
-                status.name == argument
+                name == argument
                     // A file that is gone since can still be named.
                     || std::fs::canonicalize(argument)
                         .or_else(|_| std::path::absolute(argument))
                         .is_ok_and(|path| {
-                            path == status.compose || Some(path.as_path()) == status.compose.parent()
+                            let parent = compose.and_then(Path::parent);
+                            [compose, parent].contains(&Some(path.as_path()))
                         })
             }
         };
-        let found: Vec<&SystemStatus> = running.iter().filter(matches).collect();
-        match found.as_slice() {
-            [status] => Ok((self.client(&status.name), (*status).clone())),
-            [] => Err(TestbedError::NotUp {
+        let mut found = answering;
+        found.retain(|status| is_meant(&status.name, Some(&status.compose)));
+        let mut mute = silent;
+        mute.retain(|one| is_meant(&one.name, one.compose.as_deref()));
+        match (found.as_slice(), mute.as_slice()) {
+            ([status], []) => Ok((self.client(&status.name), status.clone())),
+            ([], [_]) => Err(mute.remove(0).error),
+            ([], []) => Err(TestbedError::NotUp {
                 name: argument.map(str::to_owned),
                 known,
             }),
@@ -182,7 +192,15 @@ impl Testbed {
     }
 
     /// Removes the named volumes of a system that is down, and returns their names.
+    ///
+    /// # Errors
+    /// That is no system's name, the system is up, or a volume cannot be removed.
     pub fn remove_volumes(&self, system: &str) -> Result<Vec<String>, TestbedError> {
+        if compose::system_name(system) != system {
+            return Err(TestbedError::Conflict(format!(
+                "`{system}` is no system's name: these have lower case letters, digits, `-` and `_`"
+            )));
+        }
         let claim = Claim::of(&self.home.system(system), system)?;
         claim.end_leftovers();
         claim.remove_volumes(&self.home, system)

@@ -9,16 +9,18 @@
 //! 4. `/docs` and `/openapi.json` are made from the routes themselves ([`document`]).
 //!
 //! It differs from the original in a few answers: an unknown `state` in a list is 422 instead of
-//! 500; a form or a list for people that is wrong is answered with a page instead of JSON; a path
-//! with a slash too many or too few is answered at once instead of redirected.
+//! 500; a form or a list for people that is wrong is answered with a page instead of JSON;
+//! `/orders` and `/orders/` are the same. Every other path with a slash too many or too few is
+//! redirected with 307, as there.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use axum::Router;
-use axum::routing::{delete, get};
+use axum::routing::{any, delete, get};
 use prometheus_client::registry::Registry;
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
@@ -66,7 +68,7 @@ pub struct Api {
     pub producer: ProducerSettings,
     /// `PRODUCE`: how an order's message gets to the topic.
     pub produce: Produce,
-    /// `KEYED`: whether the relay's messages have the order's id as their key.
+    /// `KEYED`: whether the messages have the order's id as their key.
     pub keyed: bool,
     /// `OUTBOX_MESSAGE_TIMEOUT_MS`: how long the relay waits for an acknowledgement; the
     /// published producer's `MESSAGE_TIMEOUT_MS` is for the dual write alone.
@@ -88,6 +90,15 @@ pub enum Produce {
 
 /// The original's `message.timeout.ms`.
 const MESSAGE_TIMEOUT_DEFAULT: Duration = Duration::from_millis(2000);
+
+/// The page that says what the API does.
+const DOCS: &str = "/docs";
+
+/// The document that page is made from.
+const OPENAPI: &str = "/openapi.json";
+
+/// What the pages look like.
+const STATIC: &str = "/static/{file}";
 
 /// What the requests share.
 #[derive(Debug)]
@@ -212,6 +223,7 @@ impl Program for Api {
                 let outlet = Outlet::Direct {
                     producer,
                     topic,
+                    keyed: self.keyed,
                     production,
                 };
                 (outlet, None)
@@ -276,14 +288,23 @@ pub fn document() -> OpenApi {
 fn router(shared: Arc<Shared>) -> Router {
     let (router, document) = routes().split_for_parts();
     let docs = Docs::new(&document);
+    let documented = document.paths.paths.keys().map(String::as_str);
+    let paths: BTreeSet<&str> = documented
+        .chain(["/orders", DOCS, OPENAPI, STATIC, exposition::PATH])
+        .collect();
+    let others = paths.iter().map(|path| handler::with_other_slash(path));
+    let router = others
+        .filter(|other| !paths.contains(other.as_str()))
+        .fold(router, |router, other| {
+            router.route(&other, any(handler::redirect))
+        });
     router
-        // The original redirects to the path with the slash, or without it.
         .route("/orders", get(handler::list).post(handler::create))
         .route("/orders/", delete(handler::delete_all))
         .route("/", get(pages::home))
-        .route("/docs", get(Docs::page).with_state(docs.clone()))
-        .route("/openapi.json", get(Docs::document).with_state(docs))
-        .route("/static/{file}", get(assets::file))
+        .route(DOCS, get(Docs::page).with_state(docs.clone()))
+        .route(OPENAPI, get(Docs::document).with_state(docs))
+        .route(STATIC, get(assets::file))
         .route(exposition::PATH, get(scrape::metrics))
         .fallback(handler::unknown_path)
         .method_not_allowed_fallback(handler::unknown_method)

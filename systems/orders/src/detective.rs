@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use prometheus_client::registry::Registry;
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use serde::Deserialize;
 use serde_json::Value;
+use tracing::warn;
 
 use crate::exposition;
 use crate::fraud;
@@ -90,6 +91,7 @@ impl Program for Detective {
         exposition::serve(self.metrics, registry, &stop).await?;
         let decisions = Decisions {
             producer: self.producer.create().context("cannot make a producer")?,
+            settings: self.producer,
             topic: self.topic,
             keyed: self.keyed,
             on_poison: self.on_poison,
@@ -101,6 +103,7 @@ impl Program for Detective {
 
 struct Decisions {
     producer: FutureProducer,
+    settings: ProducerSettings,
     topic: String,
     keyed: bool,
     on_poison: OnPermanent,
@@ -118,6 +121,7 @@ impl Handle for Decisions {
         let delivered = deliver(&self.producer, record).await;
         let delivered = self.production.count(delivered).map(drop);
         delivered.map_err(|reason| {
+            self.replace_dead_producer();
             let is_permanent = reason.is_permanent();
             self.failure(reason.into(), is_permanent)
         })
@@ -125,6 +129,20 @@ impl Handle for Decisions {
 }
 
 impl Decisions {
+    /// An idempotent producer can fail for good: then a new one takes its place.
+    fn replace_dead_producer(&mut self) {
+        let Some((_, reason)) = self.producer.client().fatal_error() else {
+            return;
+        };
+        match self.settings.create() {
+            Ok(producer) => {
+                warn!("the producer failed for good and is replaced: {reason}");
+                self.producer = producer;
+            }
+            Err(cause) => warn!("the producer failed for good ({reason}), no new one: {cause}"),
+        }
+    }
+
     fn failure(&self, reason: anyhow::Error, is_permanent: bool) -> Failure {
         let remedy = match (self.on_poison, is_permanent) {
             (OnPermanent::Retry, _) => Remedy::RetryAfter(Duration::ZERO),

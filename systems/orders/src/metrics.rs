@@ -20,6 +20,7 @@ use prometheus_client::registry::Registry;
 use rdkafka::Statistics;
 
 use crate::order::State;
+use crate::store::Counts;
 
 /// Records sent: `poke_produced_total`, `poke_produce_failures_total`.
 #[derive(Debug, Clone)]
@@ -50,11 +51,13 @@ pub struct Requests {
     durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
 }
 
-/// What the database has, asked when it is shown: `poke_orders`, `poke_outbox_pending`.
+/// What the database has, asked when it is shown: `poke_orders`, `poke_outbox_pending`,
+/// `poke_outbox_failed`.
 #[derive(Debug, Clone)]
 pub struct Census {
     orders: Family<StateLabels, Gauge>,
     outbox: Family<NoLabels, Gauge>,
+    outbox_failed: Family<NoLabels, Gauge>,
 }
 
 /// Runs of the reverser: `poke_reversal_runs_total`, `poke_reversed_total`.
@@ -255,7 +258,8 @@ impl Requests {
 impl Census {
     /// Shows what the database has.
     pub fn register(registry: &mut Registry) -> Self {
-        let (orders, outbox) = (Family::default(), Family::default());
+        let orders = Family::default();
+        let (outbox, outbox_failed) = (Family::default(), Family::default());
         registry.register(
             "poke_orders",
             "Orders in the database by state",
@@ -266,27 +270,38 @@ impl Census {
             "Messages in the outbox that no broker has acknowledged",
             outbox.clone(),
         );
-        Self { orders, outbox }
+        registry.register(
+            "poke_outbox_failed",
+            "Messages moved out of the outbox because they can never be sent",
+            outbox_failed.clone(),
+        );
+        Self {
+            orders,
+            outbox,
+            outbox_failed,
+        }
     }
 
-    /// Takes over what the database said: the number of orders in each state, those that are not
-    /// listed being zero, and of messages in the outbox.
-    pub fn set(&self, orders: &[(State, i64)], outbox: i64) {
+    /// Takes over what the database said; there are no orders in a state that is not listed.
+    pub fn set(&self, counts: &Counts) {
         for state in State::ALL {
-            let found = orders.iter().find(|(of, _)| *of == state);
+            let found = counts.orders.iter().find(|(of, _)| *of == state);
             let labels = StateLabels {
                 state: state.name(),
             };
             let count = found.map_or(0, |(_, count)| *count);
             self.orders.get_or_create(&labels).set(count);
         }
-        self.outbox.get_or_create(&[]).set(outbox);
+        self.outbox.get_or_create(&[]).set(counts.outbox);
+        let outbox_failed = self.outbox_failed.get_or_create(&[]);
+        outbox_failed.set(counts.outbox_failed);
     }
 
     /// The database did not answer: what it last said is no longer shown.
     pub fn forget(&self) {
         self.orders.clear();
         self.outbox.clear();
+        self.outbox_failed.clear();
     }
 }
 

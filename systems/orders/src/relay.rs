@@ -4,7 +4,9 @@
 //!    reaches the topic, at least once, however often this process or a broker dies.
 //! 2. Messages are sent in the order of their outbox ids; with `KEYED=true` with their order's id
 //!    as key, so that all messages about one order stay in order.
-//! 3. Several relays may run: each takes messages that no other has taken.
+//! 3. A message that can never be sent, such as one too large for the topic, is moved to the table
+//!    `poke_orders_outbox_failed`, with the reason; those behind it go on.
+//! 4. Several relays may run: each takes messages that no other has taken.
 //!
 //! A batch is held in a database transaction while it is sent, so that a relay that dies gives
 //! its messages back. If it dies between acknowledgement and commit, they are sent again.
@@ -19,12 +21,12 @@ use anyhow::Context;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use tokio::sync::Notify;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::backoff::Backoff;
 use crate::event_loop::EventLoop;
 use crate::metrics::Production;
-use crate::producer::{DeliveryError, ProducerSettings};
+use crate::producer::{DeliveryError, ProducerSettings, deliver};
 use crate::stop::Stop;
 use crate::store::{OutboxMessage, Store};
 
@@ -78,7 +80,7 @@ impl Relay {
         }
     }
 
-    /// Sends one batch; returns how many messages were acknowledged and removed.
+    /// Sends one batch; returns how many messages have left the outbox.
     async fn relay_batch(&self, producer: &mut Option<FutureProducer>) -> anyhow::Result<usize> {
         let producer = match producer {
             Some(producer) => producer,
@@ -93,37 +95,34 @@ impl Relay {
             return Ok(0);
         }
         let sending = self.send_all(producer, &batch.messages);
-        let (acknowledged, failure) = self.event_loop.block(sending).await;
-        batch.remove(&acknowledged).await?;
+        let Outcome {
+            acknowledged,
+            failed,
+            failure,
+        } = self.event_loop.block(sending).await;
+        batch.settle(&acknowledged, &failed).await?;
+        for (id, reason) in &failed {
+            error!("message {id} of the outbox was moved out of the way: {reason}");
+        }
         match failure {
-            None => Ok(acknowledged.len()),
+            None => Ok(acknowledged.len() + failed.len()),
             Some(error) => Err(error).context("not every message of the outbox was acknowledged"),
         }
     }
 
-    /// Sends messages and waits for each; returns the outbox ids of the acknowledged ones, and
-    /// the last error.
-    async fn send_all(
-        &self,
-        producer: &FutureProducer,
-        messages: &[OutboxMessage],
-    ) -> (Vec<i64>, Option<DeliveryError>) {
+    /// Sends messages and waits for each.
+    async fn send_all(&self, producer: &FutureProducer, messages: &[OutboxMessage]) -> Outcome {
         // First hand everything over, then wait for each: the order is that of the outbox.
         let deliveries: Vec<_> = messages
             .iter()
             .map(|message| {
                 let key = message.order_id.to_string();
-                let mut record = FutureRecord::to(&self.topic).payload(&message.payload);
-                if self.keyed {
-                    record = record.key(&key);
-                }
-                let delivery = producer.send_result(record).map_err(|(error, _)| error);
-                (message.id, delivery)
+                let record = self.record(message, &key);
+                producer.send_result(record).map_err(|(error, _)| error)
             })
             .collect();
-        let mut acknowledged = Vec::with_capacity(deliveries.len());
-        let mut failure = None;
-        for (id, delivery) in deliveries {
+        let mut outcome = Outcome::default();
+        for (message, delivery) in messages.iter().zip(deliveries) {
             let result = match delivery {
                 Ok(delivery) => match delivery.await {
                     Ok(Ok(_)) => Ok(()),
@@ -132,11 +131,41 @@ impl Relay {
                 },
                 Err(error) => Err(error),
             };
+            let mut result = result.map_err(|error| DeliveryError::new(&self.topic, error));
+            if result.as_ref().is_err_and(DeliveryError::is_permanent) {
+                // Brokers refuse a request whole: alone, a message is refused for its own fault.
+                let key = message.order_id.to_string();
+                let alone = deliver(producer, self.record(message, &key)).await;
+                result = alone.map(drop);
+            }
             match self.production.count(result) {
-                Ok(()) => acknowledged.push(id),
-                Err(error) => failure = Some(DeliveryError::new(&self.topic, error)),
+                Ok(()) => outcome.acknowledged.push(message.id),
+                Err(error) if error.is_permanent() => {
+                    outcome.failed.push((message.id, error.to_string()));
+                }
+                Err(error) => outcome.failure = Some(error),
             }
         }
-        (acknowledged, failure)
+        outcome
     }
+
+    fn record<'a>(
+        &'a self,
+        message: &'a OutboxMessage,
+        key: &'a str,
+    ) -> FutureRecord<'a, str, str> {
+        let record = FutureRecord::to(&self.topic).payload(message.payload.as_str());
+        if self.keyed { record.key(key) } else { record }
+    }
+}
+
+/// What became of the messages of a batch, by their outbox ids.
+#[derive(Debug, Default)]
+struct Outcome {
+    /// Those that the broker has.
+    acknowledged: Vec<i64>,
+    /// Those that can never be sent, and why.
+    failed: Vec<(i64, String)>,
+    /// The last error of those that are sent again.
+    failure: Option<DeliveryError>,
 }

@@ -4,11 +4,14 @@
 //! 1. A record counts as replayed only when the broker has acknowledged it; then it is committed
 //!    in the group [`GROUP`], so that the next run goes on behind it. A run that dies between the
 //!    two replays one record twice.
+//!    A record that was asked for by its offset is committed when it is the next in line;
+//!    otherwise it stays in line for a run without offsets, and its line of output says so.
 //! 2. Key, value and headers are kept; [`REPLAYED_FROM`] says where the record came from. Its time
 //!    is that of the replay, so that retention does not take it at once.
 //! 3. A run ends: records that are parked after its start are left to the next one.
 //! 4. Nothing is skipped: the run stops at a record that cannot be replayed, and says why.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -70,7 +73,8 @@ struct Selection {
     /// At most so many records
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// This record alone, replayed or not; may be repeated
+    /// This record alone, replayed or not; may be repeated. Unless it is the next one in line, it
+    /// stays in line
     #[arg(long = "offset", value_name = "PARTITION:OFFSET")]
     offsets: Vec<Position>,
     /// Another topic than the one each record was in, partitioned by key
@@ -252,6 +256,10 @@ impl DeadLetters {
     ) -> anyhow::Result<()> {
         let limit = selection.limit.unwrap_or(u64::MAX);
         let mut replayed = 0;
+        let extents = self.partitions.iter();
+        let mut next: BTreeMap<i32, i64> = extents
+            .map(|extent| (extent.partition, extent.next))
+            .collect();
         let mut replay_one = |message: &BorrowedMessage<'_>| {
             if replayed == limit {
                 return Ok(ControlFlow::Break(()));
@@ -265,12 +273,19 @@ impl DeadLetters {
                 let delivery = runtime
                     .block_on(deliver(producer, record))
                     .with_context(|| format!("{} was not replayed", place(message)))?;
-                if selection.offsets.is_empty() {
+                let next = next.entry(message.partition()).or_default();
+                let note = if selection.offsets.is_empty() || message.offset() == *next {
                     self.commit(message)?;
-                }
+                    *next = message.offset() + 1;
+                    ""
+                } else if message.offset() > *next {
+                    " (it stays in line: it is not the next)"
+                } else {
+                    ""
+                };
                 writeln!(
                     output,
-                    "{} went to {}/{}@{}; it was {}",
+                    "{} went to {}/{}@{}{note}; it was {}",
                     place(message),
                     destination.topic,
                     delivery.partition,

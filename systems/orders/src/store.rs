@@ -80,7 +80,7 @@ pub enum Change {
     NoOrder,
 }
 
-/// Messages of the outbox, locked until [`OutboxBatch::remove`] or until dropped.
+/// Messages of the outbox, locked until [`OutboxBatch::settle`] or until dropped.
 #[derive(Debug)]
 pub struct OutboxBatch {
     transaction: Transaction<'static, Postgres>,
@@ -97,6 +97,17 @@ pub struct OutboxMessage {
     pub order_id: i32,
     /// The message.
     pub payload: String,
+}
+
+/// How many there are of what the database has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Orders in each state that some order has.
+    pub orders: Vec<(State, i64)>,
+    /// Messages in the outbox.
+    pub outbox: i64,
+    /// Messages that were moved out of the outbox because they can never be sent.
+    pub outbox_failed: i64,
 }
 
 /// The columns of an order, as [`OrderRow`] has them.
@@ -132,6 +143,13 @@ const MIGRATION: &str = "
         id bigserial primary key,
         order_id int not null,
         payload text not null
+    );
+    create table if not exists poke_orders_outbox_failed (
+        id bigint primary key,
+        order_id int not null,
+        payload text not null,
+        reason text not null,
+        at timestamptz not null default clock_timestamp()
     );
     create table if not exists poke_order_states (
         id bigserial primary key,
@@ -316,18 +334,24 @@ impl Store {
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
-    /// How many orders there are in each state that some order has, and how many messages in the
-    /// outbox.
-    pub async fn census(&self) -> Result<(Vec<(State, i64)>, i64), Error> {
+    /// How many orders and messages there are.
+    pub async fn census(&self) -> Result<Counts, Error> {
         let states = sqlx::query_as("select state::text, count(*) from poke_orders group by state");
-        let outbox = sqlx::query_as("select count(*) from poke_orders_outbox");
+        let outbox = sqlx::query_as(
+            "select (select count(*) from poke_orders_outbox), \
+             (select count(*) from poke_orders_outbox_failed)",
+        );
         let states: Vec<(String, i64)> = bounded(states.fetch_all(&self.pool)).await?;
-        let (outbox,): (i64,) = bounded(outbox.fetch_one(&self.pool)).await?;
-        let states = states
+        let (outbox, outbox_failed): (i64, i64) = bounded(outbox.fetch_one(&self.pool)).await?;
+        let orders = states
             .into_iter()
             .map(|(state, count)| Ok((state_of(&state)?, count)))
             .collect::<Result<_, sqlx::Error>>()?;
-        Ok((states, outbox))
+        Ok(Counts {
+            orders,
+            outbox,
+            outbox_failed,
+        })
     }
 
     /// Takes the oldest messages of the outbox that no other relay has taken.
@@ -361,11 +385,26 @@ impl Store {
 // === impl OutboxBatch ===
 
 impl OutboxBatch {
-    /// Removes the messages with these outbox ids; the others are free again.
-    pub async fn remove(mut self, ids: &[i64]) -> Result<(), Error> {
+    /// Removes the messages with these outbox ids, and moves those that can never be sent to
+    /// `poke_orders_outbox_failed`, each with its reason; the others are free again.
+    pub async fn settle(mut self, sent: &[i64], failed: &[(i64, String)]) -> Result<(), Error> {
+        let (failed, reasons): (Vec<i64>, Vec<&str>) = failed
+            .iter()
+            .map(|(id, reason)| (*id, reason.as_str()))
+            .unzip();
         bounded(async {
-            sqlx::query("delete from poke_orders_outbox where id = any($1)")
-                .bind(ids)
+            sqlx::query(
+                "insert into poke_orders_outbox_failed (id, order_id, payload, reason) \
+                 select id, order_id, payload, failed.reason from poke_orders_outbox \
+                 join unnest($1::bigint[], $2::text[]) as failed (id, reason) using (id)",
+            )
+            .bind(&failed)
+            .bind(&reasons)
+            .execute(&mut *self.transaction)
+            .await?;
+            sqlx::query("delete from poke_orders_outbox where id = any($1) or id = any($2)")
+                .bind(sent)
+                .bind(&failed)
                 .execute(&mut *self.transaction)
                 .await?;
             self.transaction.commit().await

@@ -99,4 +99,8 @@ fn a_schema_has_what_its_type_has() {
         assert_eq!(schemas[name]["required"], json!(fields), "{name}");
     }
     assert_eq!(schemas["State"]["enum"], json!(State::ALL));
+    for name in ["pokemon", "country"] {
+        let described = &schemas["NewOrder"]["properties"][name];
+        assert_eq!(described["maxLength"], 255);
+    }
 }

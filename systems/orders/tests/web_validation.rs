@@ -55,6 +55,17 @@ fn a_value_may_be_of_another_type_when_nothing_is_lost() {
 }
 
 #[test]
+fn a_name_has_255_characters_at_most() {
+    let longest = "é".repeat(255);
+    let accepted = order(&with("pokemon", json!(longest))).unwrap();
+    assert_eq!(accepted.pokemon, longest);
+    let too_long = "é".repeat(256);
+    let problem = &problems(&with("pokemon", json!(too_long)))[0];
+    assert_eq!(problem["msg"], "String should have at most 255 characters");
+    assert_eq!(problem["ctx"], json!({"max_length": 255}));
+}
+
+#[test]
 fn every_wrong_value_has_its_own_problem() {
     let table = [
         ("user_id", json!("seven"), "int_parsing"),
@@ -74,6 +85,8 @@ fn every_wrong_value_has_its_own_problem() {
         ("pokemon", json!(5), "string_type"),
         ("pokemon", json!(null), "string_type"),
         ("pokemon", json!("a\0b"), "value_error"),
+        ("pokemon", json!("é".repeat(256)), "string_too_long"),
+        ("country", json!("C".repeat(10_000)), "string_too_long"),
     ];
     for (field, value, kind) in table {
         let problems = problems(&with(field, value.clone()));

@@ -370,8 +370,8 @@ fn stale_systems(home: &Home) -> Vec<Check> {
             data.display()
         );
         let remedy = format!(
-            "shaketable up {0} && shaketable down {name} (a start cleans up first)",
-            status.compose.display()
+            "{} && shaketable down {name} (a start cleans up first)",
+            up_again(&status)
         );
         let check = Check::missing("stale system", FOR, wrong, remedy);
         // Mere files hinder nobody: the next start removes them.
@@ -385,6 +385,30 @@ fn stale_systems(home: &Home) -> Vec<Check> {
         ));
     }
     checks
+}
+
+/// The command that brings a system up as it was.
+fn up_again(status: &SystemStatus) -> String {
+    let mut command = format!("shaketable up {}", status.compose.display());
+    for file in &status.overrides {
+        command += &format!(" -f {}", file.display());
+    }
+    let folder = status.compose.parent().unwrap_or(Path::new("/"));
+    let of_variant = |name: &String| folder.join("variants").join(format!("{name}.env"));
+    match (&status.env_file, &status.variant) {
+        (Some(file), Some(variant)) if *file == of_variant(variant) => {
+            command += &format!(" --variant {variant}");
+        }
+        (Some(file), _) => command += &format!(" --env-file {}", file.display()),
+        (None, _) => {}
+    }
+    for profile in &status.profiles {
+        command += &format!(" --profile {profile}");
+    }
+    for (service, replicas) in &status.scale {
+        command += &format!(" --scale {service}={replicas}");
+    }
+    command + &format!(" --name {}", status.name)
 }
 
 /// What a program says when it is asked with one argument; nothing when it does not answer in time.

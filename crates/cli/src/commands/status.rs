@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use shaketable_testbed::control::InstanceState;
+use shaketable_testbed::testbed::Presence;
 use shaketable_testbed::{InstanceStatus, SystemPhase, SystemStatus, Testbed, TestbedError};
 
 use crate::arguments::{Format, Status};
@@ -10,13 +11,21 @@ use crate::exit::Exit;
 use crate::terminal;
 
 pub async fn run(testbed: &Testbed, arguments: Status) -> Result<Exit, TestbedError> {
-    let found = match arguments.system.as_deref() {
-        Some(name) => vec![testbed.find(Some(name)).await?.1],
-        None => testbed.running().await,
+    let Presence {
+        answering: found,
+        silent,
+    } = match arguments.system.as_deref() {
+        Some(name) => Presence {
+            answering: vec![testbed.find(Some(name)).await?.1],
+            silent: Vec::new(),
+        },
+        None => testbed.presence().await,
     };
     match arguments.format {
         Format::Json => terminal::data(&serde_json::to_string_pretty(&found).unwrap_or_default()),
-        Format::Text if found.is_empty() => terminal::note("no system is up"),
+        Format::Text if found.is_empty() && silent.is_empty() => {
+            terminal::note("no system is up");
+        }
         Format::Text => {
             for status in &found {
                 let phase = match &status.phase {
@@ -40,7 +49,14 @@ pub async fn run(testbed: &Testbed, arguments: Status) -> Result<Exit, TestbedEr
             }
         }
     }
-    Ok(Exit::Passed)
+    for one in &silent {
+        terminal::error(&one.error.to_string());
+    }
+    Ok(if silent.is_empty() {
+        Exit::Passed
+    } else {
+        Exit::Error
+    })
 }
 
 /// One line about a system that is starting.

@@ -1,10 +1,13 @@
 //! `up`, `down`, `config`: systems as a whole.
 
+mod secrets;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shaketable_testbed::system::{System, without_secrets};
-use shaketable_testbed::testbed::{Patience, READY_TIMEOUT};
+use shaketable_testbed::compose::system_name;
+use shaketable_testbed::system::{Substitution, System};
+use shaketable_testbed::testbed::{Patience, Presence, READY_TIMEOUT};
 use shaketable_testbed::{
     BringUp, Home, SystemPhase, SystemSource, SystemStatus, Testbed, TestbedError,
 };
@@ -69,8 +72,8 @@ pub async fn up(testbed: &Testbed, arguments: Up) -> Result<Exit, TestbedError> 
     let status = up.client.status().await?;
     let how = match status.phase {
         _ if up.was_up => "was up already",
-        SystemPhase::Starting => "is starting; `shaketable status` tells how far it is",
-        _ => "is ready",
+        SystemPhase::Ready => "is ready",
+        _ => "is starting; `shaketable status` tells how far it is",
     };
     let resident = status.instances.iter().map(|one| one.resident_bytes).sum();
     terminal::note(&format!(
@@ -100,47 +103,62 @@ async fn interrupted() {
 }
 
 pub async fn down(testbed: &Testbed, arguments: Down) -> Result<Exit, TestbedError> {
-    let mut names: Vec<String> = Vec::new();
     if arguments.all {
-        names.extend(
-            testbed
-                .running()
-                .await
-                .into_iter()
-                .map(|status| status.name),
-        );
-    } else {
-        match testbed.find(arguments.system.as_deref()).await {
-            Ok((_, status)) => names.push(status.name),
-            Err(error) => {
-                // Volumes outlive their system.
-                let asked = arguments.system.filter(|_| arguments.volumes);
-                let name = asked.and_then(|asked| with_volumes(testbed.home(), &asked));
-                remove_volumes(testbed, &name.ok_or(error)?)?;
-                return Ok(Exit::Passed);
-            }
+        return down_all(testbed, arguments.volumes).await;
+    }
+    let name = match testbed.find(arguments.system.as_deref()).await {
+        Ok((_, status)) => {
+            down_one(testbed, &status.name).await?;
+            status.name
         }
-    }
-    for name in &names {
-        let client = testbed.client(name);
-        client.down().await?;
-        terminal::note(&format!(
-            "system `{name}` is down; its logs stay in {}",
-            client.folder().logs().display()
-        ));
-    }
-    if names.is_empty() {
-        terminal::note("no system is up");
-    }
+        Err(error @ TestbedError::NotUp { .. }) => {
+            // Volumes outlive their system.
+            let asked = arguments.system.filter(|_| arguments.volumes);
+            let name = asked.and_then(|asked| with_volumes(testbed.home(), &asked));
+            name.ok_or(error)?
+        }
+        Err(error) => return Err(error),
+    };
     if arguments.volumes {
-        if arguments.all {
-            names = testbed.home().system_names();
-        }
-        for name in &names {
-            remove_volumes(testbed, name)?;
-        }
+        remove_volumes(testbed, &name)?;
     }
     Ok(Exit::Passed)
+}
+
+/// Takes every system down; one that does not go down keeps none of the others up.
+async fn down_all(testbed: &Testbed, volumes: bool) -> Result<Exit, TestbedError> {
+    let Presence { answering, silent } = testbed.presence().await;
+    if answering.is_empty() && silent.is_empty() {
+        terminal::note("no system is up");
+    }
+    let (mut up, mut errors): (Vec<String>, Vec<TestbedError>) =
+        silent.into_iter().map(|one| (one.name, one.error)).unzip();
+    for status in answering {
+        if let Err(error) = down_one(testbed, &status.name).await {
+            errors.push(error);
+            up.push(status.name);
+        }
+    }
+    if volumes {
+        let names = testbed.home().system_names().into_iter();
+        for name in names.filter(|name| !up.contains(name)) {
+            errors.extend(remove_volumes(testbed, &name).err());
+        }
+    }
+    for error in &errors {
+        terminal::error(&error.to_string());
+    }
+    Ok(errors.first().map_or(Exit::Passed, Exit::from))
+}
+
+async fn down_one(testbed: &Testbed, name: &str) -> Result<(), TestbedError> {
+    let client = testbed.client(name);
+    client.down().await?;
+    terminal::note(&format!(
+        "system `{name}` is down; its logs stay in {}",
+        client.folder().logs().display()
+    ));
+    Ok(())
 }
 
 /// The system of that name, or of that Compose file, if it has volumes.
@@ -152,7 +170,7 @@ fn with_volumes(home: &Home, asked: &str) -> Option<String> {
     [Some(asked.to_owned()), by_file()]
         .into_iter()
         .flatten()
-        .find(|name| !name.contains('/') && home.volumes(name).is_dir())
+        .find(|name| system_name(name) == *name && home.volumes(name).is_dir())
 }
 
 fn remove_volumes(testbed: &Testbed, name: &str) -> Result<(), TestbedError> {
@@ -191,28 +209,28 @@ pub fn config(arguments: Config) -> Result<Exit, TestbedError> {
             let environment: BTreeMap<&String, String> = instance
                 .environment
                 .iter()
-                .map(|(name, value)| (name, shown(name, value)))
+                .map(|(name, value)| (name, secrets::variable(name, value)))
+                .collect();
+            let replaced: Vec<Substitution> = instance
+                .substitutions
+                .iter()
+                .map(|one| Substitution {
+                    place: one.place.clone(),
+                    written: secrets::variable(&one.place, &one.written),
+                    effective: secrets::variable(&one.place, &one.effective),
+                })
                 .collect();
             serde_json::json!({
                 "name": instance.name,
                 "driver": instance.driver,
-                "command": instance.command.iter().map(|word| without_secrets(word)).collect::<Vec<_>>(),
+                "command": secrets::command(&instance.command),
                 "environment": environment,
-                "replaced": instance.substitutions,
+                "replaced": replaced,
             })
         })
         .collect();
     terminal::data(&serde_json::to_string_pretty(&instances).unwrap_or_default());
     Ok(Exit::Passed)
-}
-
-/// A variable's value, unless its name says that it is secret.
-fn shown(name: &str, value: &str) -> String {
-    let secret = ["PASSWORD", "SECRET", "TOKEN", "KEY", "CREDENTIAL"];
-    if secret.iter().any(|word| name.contains(word)) && name != "KEYED" {
-        return "***".to_owned();
-    }
-    without_secrets(value)
 }
 
 /// The home folder, or an error that says which one cannot be used.

@@ -103,3 +103,39 @@ fn a_java_that_is_too_old_is_not_enough() {
     );
     assert_eq!(outcome.code, Some(LACKING));
 }
+
+#[test]
+fn a_system_that_was_not_taken_down_is_mended_as_it_was_brought_up() {
+    let bench = Bench::new();
+    bench.write(
+        "base.yaml",
+        "name: shop\nservices: { web: { command: [sleep, \"${FOR:-1000}\"] } }\n",
+    );
+    bench.write("more.yaml", "services: { web: { restart: always } }\n");
+    bench.write("variants/long.env", "FOR=2000\n");
+    let up = ["up", "-f", "base.yaml", "-f", "more.yaml"];
+    let more = ["--variant", "long", "--scale", "web=2", "--name", "den"];
+    bench.run(&[&up[..], &more].concat()).expect(0, &[]);
+    let state = bench.home().join("systems/den/system.json");
+    let left = std::fs::read(&state).unwrap();
+    bench.run(&["down"]).expect(0, &[]);
+    std::fs::write(&state, left).unwrap();
+    bench.write("home/systems/den/data/web-1/page", "");
+    let checks = by_name(&bench.run(&["doctor", "--format", "json"]));
+    let remedy = checks["stale system"]["remedy"].as_str().unwrap();
+    let (up, down) = remedy.split_once(" && ").unwrap();
+    for words in [
+        "base.yaml -f ",
+        "more.yaml ",
+        "--variant long",
+        "--scale web=2",
+        "--name den",
+    ] {
+        assert!(up.contains(words), "{words}: {remedy}");
+    }
+    assert!(down.starts_with("shaketable down den"), "{remedy}");
+    // The command does what it promises.
+    let words: Vec<&str> = up.split(' ').skip(1).collect();
+    bench.run(&words).expect(0, &["`den`", "variant long"]);
+    assert!(!bench.home().join("systems/den/data/web-1/page").exists());
+}

@@ -2,8 +2,10 @@
 //! refused. Brokers are in the other binary.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, SocketAddrV4, TcpStream};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
@@ -155,6 +157,18 @@ fn a_database_that_is_half_made_or_of_another_version_is_recognised() {
 }
 
 #[test]
+fn data_below_a_bind_mount_is_kept_where_the_image_would_keep_it() {
+    let bench = Bench::new();
+    bench.write("shop/store/readme", "not for servers");
+    bench.write(
+        "shop/compose.yaml",
+        "name: shop\nservices:\n  redis:\n    image: redis\n    command: [redis-server, --dir, /store/cart, --appendonly, 'yes']\n    volumes: ['./store:/store']\n",
+    );
+    bench.run(&["up", "shop"]).expect(PASSED, &[]);
+    assert!(bench.path("shop/store/cart/appendonlydir").is_dir());
+}
+
+#[test]
 fn two_servers_never_share_a_data_folder() {
     let bench = Bench::new();
     bench.write(
@@ -183,6 +197,44 @@ fn options_that_redis_does_not_read_are_refused() {
     bench
         .run(&["up", "shop"])
         .expect(ERROR, &["/etc/redis.conf", "`volumes`"]);
+}
+
+#[test]
+fn what_runs_otherwise_than_in_a_container_is_one_line() {
+    let bench = Bench::new();
+    bench.write(
+        "shop/compose.yaml",
+        "name: shop\nservices:\n  redis:\n    image: redis:1.2-alpine\n    ports: ['6379:6379']\n    healthcheck: { test: redis-cli ping }\n",
+    );
+    let mut up = bench.command(&["up", "shop"]);
+    // Somebody's variable that is no text is nobody's business.
+    up.env("SHOP_NAME", OsStr::from_bytes(b"caf\xe9"));
+    let outcome = bench.start_command(up).finish().expect(
+        PASSED,
+        &[
+            "`ports` of `redis` are not published",
+            "`healthcheck` of `redis` is not run",
+            "`image` of `redis` is version 1.2, the installed",
+        ],
+    );
+    assert_eq!(outcome.err.matches("warning").count(), 1, "{}", outcome.err);
+}
+
+/// Looked at as soon as it has started, it would not be well.
+#[test]
+fn a_pause_goes_before_the_first_look_at_a_service() {
+    let bench = Bench::new();
+    bench.write(
+        "slow/compose.yaml",
+        r#"
+name: slow
+services:
+  web:
+    command: [sh, -c, "sleep 0.2; touch HERE/well; exec sleep 1000"]
+    healthcheck: { test: test -e HERE/well, interval: 3s, retries: 1 }
+"#,
+    );
+    bench.run(&["up", "slow"]).expect(PASSED, &["is ready"]);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! do through the same socket.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 
 use nix::sys::signal::Signal;
 use shaketable_testbed::control::{InstanceState, Throttle};
@@ -9,6 +11,7 @@ use shaketable_testbed::home::SystemFolder;
 use shaketable_testbed::process::{ProcessIdentity, descendants};
 use shaketable_testbed::{SystemClient, TestbedError};
 
+use crate::ERROR;
 use crate::support::{Bench, PASSED, USAGE, eventually};
 
 /// A client of a system's supervisor.
@@ -76,6 +79,9 @@ fn a_stopped_service_stays_down_until_it_is_started() {
         .run(&["stop", "web"])
         .expect(PASSED, &["`web-1` is stopped", "`web-2` is stopped"]);
     bench.run(&["status"]).expect(PASSED, &["(held down)"]);
+    bench
+        .run(&["restart", "web-1"])
+        .expect(ERROR, &["it is held down"]);
     assert_eq!(bench.alive().len(), 1);
     bench
         .run(&["kill", "web-1"])
@@ -160,7 +166,7 @@ fn a_throttled_family_stands_still_part_of_the_time_until_it_is_let_go() {
         stop_ms: 20,
     };
     let refused = try_wait(client.throttle("web", &web, nothing)).unwrap_err();
-    assert!(refused.to_string().contains("run_ms"), "{refused}");
+    assert!(refused.to_string().contains("`run`"), "{refused}");
     wait(client.throttle("web", &web, throttle));
     assert_eq!(bench.instance("shop", "web").throttled, Some(throttle));
     bench
@@ -233,4 +239,63 @@ services:
     };
     eventually("it ran three times", || trace().len() >= 3);
     assert_eq!(trace(), expected);
+}
+
+#[test]
+fn a_program_that_cannot_be_started_is_tried_as_often_as_its_policy_says() {
+    let bench = Bench::new();
+    bench.write(
+        "shop/compose.yaml",
+        r#"
+services:
+    never: { command: [HERE/never], restart: "no" }
+    twice: { command: [HERE/twice], restart: "on-failure:2" }
+"#,
+    );
+    for name in ["never", "twice"] {
+        let program = bench.write(name, "#!/bin/sh\nexec sleep 1000\n");
+        std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    }
+    bench.run(&["up", "shop"]).expect(PASSED, &[]);
+    for name in ["never", "twice"] {
+        std::fs::remove_file(bench.path(name)).unwrap();
+    }
+    bench
+        .run(&["restart", "never"])
+        .expect(ERROR, &["cannot start"]);
+    bench.run(&["kill", "twice"]).expect(PASSED, &[]);
+    for (name, tries) in [("never", 1), ("twice", 2)] {
+        eventually("it is given up on", || {
+            bench.instance("shop", name).state == InstanceState::Exited
+        });
+        let history = bench.instance("shop", name).history;
+        let failed = history.iter().filter(|event| event.event == "not-started");
+        assert_eq!(failed.count(), tries, "{history:?}");
+    }
+}
+
+#[test]
+fn asking_again_does_not_put_the_end_off() {
+    let bench = Bench::new();
+    bench.write(
+        "shop/compose.yaml",
+        r#"
+services:
+    web:
+      command: [sh, -c, "trap '' TERM; touch HERE/well; while :; do sleep 0.05; done"]
+      stop_grace_period: 2s
+      healthcheck: { test: test -e HERE/well, start_interval: 50ms, start_period: 30s }
+"#,
+    );
+    bench.run(&["up", "shop"]).expect(PASSED, &[]);
+    let web = bench.instance("shop", "web").process.unwrap();
+    let client = client(&bench, "shop");
+    wait(client.hold("web"));
+    // As often as it takes, were it to end so long after the last one.
+    let asked = (0..400).take_while(|_| {
+        wait(client.terminate("web"));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        web.is_alive()
+    });
+    assert!(asked.count() < 400, "it has ended meanwhile");
 }

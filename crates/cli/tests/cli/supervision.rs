@@ -6,8 +6,10 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
+use shaketable_testbed::SystemPhase;
 use shaketable_testbed::process::{ProcessIdentity, descendants};
 
 use crate::support::{Bench, PASSED, USAGE, eventually};
@@ -459,4 +461,98 @@ fn a_full_disk_is_named_before_anything_starts_and_ends_nothing_that_runs() {
     bench.run(&["down"]).expect(PASSED, &[]);
     assert_eq!(bench.alive(), [0; 0]);
     drop(disk);
+}
+
+/// Neither is a system's name, and a folder that is not one of a system stays as it is.
+#[test]
+fn volumes_are_removed_by_a_systems_name_alone() {
+    let bench = Bench::new();
+    bench.write("home/volumes/shop/kept/page", "");
+    bench.write("home/runs/first/journal", "");
+    bench.write("home/systems/shop/logs/web.log", "");
+    for asked in [".", "..", "./.", "../home", "SHOP"] {
+        bench
+            .run(&["down", asked, "--volumes"])
+            .expect(USAGE, &["is not up"]);
+        assert!(bench.home().join("volumes/shop/kept/page").exists());
+        assert!(bench.home().join("runs/first/journal").exists());
+        assert!(bench.home().join("systems/shop/logs/web.log").exists());
+    }
+    // The system of the Compose file in this folder, which `.` may well mean.
+    bench.write("compose.yaml", &format!("name: shop\n{SLEEPER}"));
+    bench
+        .run(&["down", ".", "--volumes"])
+        .expect(PASSED, &["volumes of `shop` are removed: kept"]);
+    assert!(bench.home().join("runs/first/journal").exists());
+}
+
+#[test]
+fn a_supervisor_that_does_not_answer_is_not_taken_for_one_that_is_gone() {
+    let bench = Bench::new();
+    bench.write("den/compose.yaml", SLEEPER);
+    bench.write("shop/compose.yaml", SLEEPER);
+    bench.write("yard/compose.yaml", SLEEPER);
+    for system in ["den", "shop", "yard"] {
+        bench.run(&["up", system]).expect(PASSED, &[]);
+    }
+    bench.remember();
+    let supervisor = bench.system("shop").unwrap().supervisor;
+    let send = |signal| kill(Pid::from_raw(supervisor.pid), signal).unwrap();
+    send(Signal::SIGSTOP);
+    let told = format!("process {}", supervisor.pid);
+    let silent = ["`shop`", "does not answer", &told];
+    bench.run(&["down", "shop"]).expect(ERROR, &silent);
+    bench.run(&["status"]).expect(ERROR, &silent);
+    let outcome = bench.run(&["down", "--all"]).expect(ERROR, &silent);
+    for gone in ["`den` is down", "`yard` is down"] {
+        assert!(outcome.err.contains(gone), "{}", outcome.err);
+    }
+    assert!(supervisor.is_alive());
+    send(Signal::SIGCONT);
+    bench
+        .run(&["down", "--all"])
+        .expect(PASSED, &["`shop` is down"]);
+    assert_eq!(bench.alive(), [0; 0]);
+}
+
+#[test]
+fn a_system_that_was_slow_to_become_healthy_is_ready_all_the_same() {
+    let bench = Bench::new();
+    bench.write(
+        "shop/compose.yaml",
+        r#"
+services:
+    web:
+      command: [sleep, "1000"]
+      healthcheck: { test: "until test -e HERE/asked; do sleep 0.02; done; test -e HERE/well", interval: 50ms, timeout: 100s, retries: 1 }
+"#,
+    );
+    bench
+        .run(&["up", "shop", "--no-wait"])
+        .expect(PASSED, &["is starting"]);
+    bench.write("asked", "");
+    let phase = || bench.system("shop").map(|system| system.phase);
+    eventually("it is given up on", || {
+        matches!(phase(), Some(SystemPhase::Failed { .. }))
+    });
+    bench.write("well", "");
+    eventually("it is ready", || phase() == Some(SystemPhase::Ready));
+    bench
+        .run(&["up", "shop"])
+        .expect(PASSED, &["was up already"]);
+}
+
+#[test]
+fn events_are_put_aside_when_they_have_become_many() {
+    let bench = Bench::new();
+    bench.write("shop/compose.yaml", SLEEPER);
+    bench.run(&["up", "shop"]).expect(PASSED, &[]);
+    let events = bench.home().join("systems/shop/events.ndjson");
+    let mut file = std::fs::File::options().append(true).open(&events).unwrap();
+    file.write_all(&vec![b'\n'; 9 << 20]).unwrap();
+    bench.run(&["stop", "web"]).expect(PASSED, &[]);
+    let aside = std::fs::metadata(events.with_extension("ndjson.1"));
+    assert!(aside.unwrap().len() > 9 << 20);
+    let now = std::fs::read_to_string(&events).unwrap();
+    assert!(now.len() < 10_000 && now.contains("held"), "{}", now.len());
 }

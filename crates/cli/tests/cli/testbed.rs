@@ -400,7 +400,14 @@ fn systems_run_side_by_side_also_one_under_two_names() {
     assert_eq!(addresses.len(), 3);
     bench.run(&["down"]).expect(USAGE, &["one", "three", "two"]);
     bench.run(&["down", "three"]).expect(PASSED, &[]);
-    assert_eq!(status(&bench).len(), 2);
+    let left = status(&bench);
+    for (name, before) in [("one", &systems[0]), ("two", &systems[2])] {
+        let now = left.iter().find(|system| system.name == name).unwrap();
+        assert_eq!(now.instances[0].process, before.instances[0].process);
+        let address = now.instances[0].address;
+        assert_eq!(answer_of(address, 7000), format!("{address}:7000"));
+    }
+    assert_eq!(left.len(), 2);
 }
 
 #[test]
@@ -494,5 +501,32 @@ fn postgres_is_ready_when_it_answers_and_leaves_nothing_behind() {
         assert_eq!(bench.alive(), [0; 0]);
         assert!(!postgres.data_elsewhere.is_some_and(|path| path.exists()));
         assert!(!bench.home().join("systems/store/data").exists());
+    }
+}
+
+#[test]
+fn config_shows_no_secret() {
+    let bench = Bench::new();
+    bench.write(
+        "shop/compose.yaml",
+        r#"
+services:
+    web:
+      command:
+        - sleep
+        - --requirepass
+        - hunter2
+        - "exec redis-server --requirepass hunter2 --port 6379"
+        - 'org.example.Login required username="me" Password="hunter2" peer=web:6379;'
+      environment:
+        KAFKA_LISTENER_SASL_JAAS_CONFIG: 'required user_me=hunter2 peer=web:6379;'
+        DSN: "host=web:5432 password=hunter2 dbname=orders"
+        DATABASE_URL: postgresql://me:hunter2@web:5432/orders
+"#,
+    );
+    let outcome = bench.run(&["config", "shop"]).expect(PASSED, &["***"]);
+    assert!(!outcome.out.contains("hunter2"), "{}", outcome.out);
+    for shown in ["username=", "--port 6379", "dbname=orders", "me:***@"] {
+        assert!(outcome.out.contains(shown), "{shown}: {}", outcome.out);
     }
 }

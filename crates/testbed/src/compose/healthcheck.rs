@@ -28,6 +28,11 @@ impl Reader<'_> {
         let mut has_test = false;
         for entry in entries {
             let value = &entry.value;
+            // As in Docker, nought is the default of every one that has to be something.
+            let time = |reader: &mut Self, what: &str, default| {
+                let found = reader.duration(value, what);
+                found.filter(|time| !time.is_zero()).unwrap_or(default)
+            };
             match entry.key.as_str() {
                 "test" => {
                     has_test = true;
@@ -37,10 +42,10 @@ impl Reader<'_> {
                     }
                 }
                 "interval" => {
-                    check.interval = self.duration(value, "`interval`").unwrap_or(check.interval)
+                    check.interval = time(self, "`interval`", HEALTH_INTERVAL);
                 }
                 "timeout" => {
-                    check.timeout = self.duration(value, "`timeout`").unwrap_or(check.timeout)
+                    check.timeout = time(self, "`timeout`", HEALTH_INTERVAL);
                 }
                 "start_period" => {
                     check.start_period = self
@@ -48,12 +53,10 @@ impl Reader<'_> {
                         .unwrap_or(check.start_period)
                 }
                 "start_interval" => {
-                    check.start_interval = self
-                        .duration(value, "`start_interval`")
-                        .unwrap_or(check.start_interval)
+                    check.start_interval = time(self, "`start_interval`", HEALTH_START_INTERVAL);
                 }
                 "retries" => {
-                    if let Some(count) = self.count(value, "`retries`") {
+                    if let Some(count @ 1..) = self.count(value, "`retries`") {
                         check.retries = count as u32;
                     }
                 }

@@ -76,6 +76,7 @@ pub(super) const FILE: &Keys = &[
 /// Keys of a service.
 pub(super) const SERVICE: &Keys = &[
     ("command", Use::Read),
+    ("container_name", Use::Read),
     ("depends_on", Use::Read),
     ("deploy", Use::Read),
     ("entrypoint", Use::Read),
@@ -101,7 +102,6 @@ pub(super) const SERVICE: &Keys = &[
     ("cap_drop", UNPRIVILEGED),
     ("cgroup", NO_CONTAINER),
     ("cgroup_parent", NO_CONTAINER),
-    ("container_name", NO_CONTAINER),
     ("cpu_count", UNLIMITED),
     ("cpu_percent", UNLIMITED),
     ("cpu_period", UNLIMITED),

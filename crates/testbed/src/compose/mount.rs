@@ -47,6 +47,13 @@ impl Mount {
     }
 }
 
+impl Mount {
+    /// Whether `text` has a path at or below the target.
+    pub(super) fn is_told_in(&self, text: &str) -> bool {
+        Mounts::one(&self.target, Path::new("")).replace_in(text) != text
+    }
+}
+
 /// The mounts of one instance with their local paths.
 #[derive(Clone, Debug, Default)]
 pub struct Mounts(Vec<(String, PathBuf)>);
@@ -61,6 +68,11 @@ impl Mounts {
         // The innermost mount decides.
         list.sort_by_key(|(target, _)| std::cmp::Reverse(target.len()));
         Mounts(list)
+    }
+
+    /// A single mount.
+    pub(super) fn one(target: &str, local: &Path) -> Mounts {
+        Mounts(vec![(target.to_owned(), local.to_path_buf())])
     }
 
     /// Replaces paths at or below a mount's target where a path begins: at the start of the text,

@@ -234,10 +234,7 @@ impl<'a> Reader<'a> {
                 ));
         }
         for entry in entries {
-            if let Some(other) = services
-                .iter()
-                .find(|other| is_replica_name(&entry.key, other))
-            {
+            if let Some(other) = services.iter().find(|other| other.has_replica(&entry.key)) {
                 self.error(
                     entry.key_span,
                     format!(
@@ -358,14 +355,4 @@ impl<'a> Reader<'a> {
         }
         found
     }
-}
-
-/// Whether one of several replicas of `service` is called `name`.
-fn is_replica_name(name: &str, service: &Service) -> bool {
-    service.replicas > 1
-        && name
-            .strip_prefix(&service.name)
-            .and_then(|rest| rest.strip_prefix('-'))
-            .and_then(|ordinal| ordinal.parse::<usize>().ok())
-            .is_some_and(|ordinal| (1..=service.replicas).contains(&ordinal))
 }

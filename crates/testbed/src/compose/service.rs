@@ -73,6 +73,7 @@ impl Reader<'_> {
             restart: RestartPolicy::No,
             replicas: 1,
             ports: Vec::new(),
+            published: false,
             aliases: Vec::new(),
             stop_grace_period: STOP_GRACE_PERIOD,
             stop_signal: Signal::SIGTERM as i32,
@@ -95,11 +96,24 @@ impl Reader<'_> {
                 "depends_on" => service.depends_on = self.depends_on(value),
                 "healthcheck" => service.healthcheck = self.healthcheck(value),
                 "deploy" => self.deploy(value, node, &mut service),
-                "restart" => service.restart = self.restart(value),
+                "restart" => {
+                    let policy = self.restart(value);
+                    // What `deploy` says goes before it, as in Compose.
+                    let deploy = node.get("deploy");
+                    if deploy.is_none_or(|deploy| deploy.get("restart_policy").is_none()) {
+                        service.restart = policy;
+                    }
+                }
                 "scale" => service.replicas = self.count(value, "`scale`").unwrap_or(1),
-                "ports" => self.ports(value, "`ports`", &mut service.ports),
+                "ports" => {
+                    service.published = !value.items().is_empty();
+                    self.ports(value, "`ports`", &mut service.ports);
+                }
                 "expose" => self.ports(value, "`expose`", &mut service.ports),
-                "networks" => service.aliases = self.aliases(value, entry.key_span),
+                "networks" => service.aliases.extend(self.aliases(value, entry.key_span)),
+                "container_name" => service
+                    .aliases
+                    .extend(self.string(value, "`container_name`")),
                 "volumes" => service.volumes = self.mounts(value),
                 "stop_grace_period" => {
                     if let Some(period) = self.duration(value, "`stop_grace_period`") {
@@ -120,9 +134,28 @@ impl Reader<'_> {
             service.command = words;
             if let Some(driver) = driver {
                 self.check_command(&service, driver, node, at);
+                if driver == DriverKind::Process {
+                    self.place_programs(&mut service);
+                } else {
+                    self.check_server(&service, node, at);
+                }
             }
         }
         Some(service)
+    }
+
+    /// Programs that are named by a relative path are looked for from the folder of the file, like
+    /// every relative path of it.
+    fn place_programs(&self, service: &mut Service) {
+        let check = service.healthcheck.as_mut().map(|check| &mut check.test);
+        for words in [Some(&mut service.command), check].into_iter().flatten() {
+            if let Some(program) = words.first_mut()
+                && program.contains('/')
+            {
+                let path = self.context.folder.join(program.trim_start_matches("./"));
+                *program = path.to_string_lossy().into_owned();
+            }
+        }
     }
 
     fn check_name(&mut self, name: &str, at: Span) {
@@ -224,7 +257,10 @@ impl Reader<'_> {
             ("no", None) => RestartPolicy::No,
             ("always" | "unless-stopped", None) => RestartPolicy::Always,
             ("on-failure", None) => RestartPolicy::OnFailure(None),
-            ("on-failure", Some(Ok(times))) => RestartPolicy::OnFailure(Some(times)),
+            // As in Docker, no number at all is no bound.
+            ("on-failure", Some(Ok(times))) => {
+                RestartPolicy::OnFailure(Some(times).filter(|times| *times > 0))
+            }
             _ => {
                 self.error(node.span, format!("`{text}` is no restart policy: \"no\", always, unless-stopped, on-failure[:n]"));
                 RestartPolicy::No
@@ -232,7 +268,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `service_node` is the whole service: `restart` and `scale` beside `deploy` matter.
+    /// `service_node` is the whole service: `scale` beside `deploy` matters.
     fn deploy(&mut self, node: &Node, service_node: &Node, service: &mut Service) {
         for entry in self
             .entries(node, "`deploy`", "deploy.", keys::DEPLOY)
@@ -266,12 +302,7 @@ impl Reader<'_> {
                         );
                     }
                 }
-                _ => {
-                    let policy = self.deploy_restart(value);
-                    if service_node.get("restart").is_none() {
-                        service.restart = policy;
-                    }
-                }
+                _ => service.restart = self.deploy_restart(value),
             }
         }
     }
@@ -295,6 +326,13 @@ impl Reader<'_> {
                 }
                 _ => attempts = self.count(&entry.value, "`max_attempts`"),
             }
+        }
+        let attempts = attempts.filter(|count| *count > 0);
+        if attempts.is_some() && matches!(condition.as_str(), "none" | "any") {
+            self.error(
+                node.span,
+                format!("`max_attempts` of `deploy.restart_policy` needs the condition on-failure, not {condition}"),
+            );
         }
         match condition.as_str() {
             "none" => RestartPolicy::No,

@@ -59,7 +59,7 @@ pub enum SystemPhase {
     Starting,
     /// Everything is as it should be, or was once.
     Ready,
-    /// It will never be ready.
+    /// It did not become ready as it should; when everything is up later all the same, it is ready.
     Failed {
         /// Why.
         reason: String,

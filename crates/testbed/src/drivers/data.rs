@@ -21,29 +21,43 @@ pub(super) struct DataFolder {
 }
 
 impl DataFolder {
-    /// The folder that is mounted at the first of `targets` that is a mount, else `own` in the
-    /// instance's folder.
+    /// The folder that is mounted at the first of `targets` that is a mount, else above the first
+    /// that is in one, else `own` in the instance's folder.
     pub fn of(
         instance: &Instance,
         site: &Site<'_>,
         targets: &[&str],
         own: &str,
     ) -> Result<DataFolder, String> {
-        let mount = targets.iter().find_map(|target| {
-            let target = target.trim_end_matches('/');
-            instance.volumes.iter().find(|mount| mount.target == target)
+        let find = |is: &dyn Fn(&str, &str) -> bool| {
+            targets.iter().find_map(|target| {
+                let target = target.trim_end_matches('/');
+                let mount = instance.volumes.iter().find(|one| is(target, &one.target));
+                mount.map(|mount| (mount, &target[mount.target.len()..]))
+            })
+        };
+        let mount = find(&|target, of_mount| target == of_mount).or_else(|| {
+            find(&|target, of_mount| {
+                let below = target.strip_prefix(of_mount);
+                below.is_some_and(|below| below.starts_with('/'))
+            })
         });
         let folder = match mount {
-            Some(mount) => {
+            Some((mount, below)) => {
                 check_alone(instance, mount, site)?;
+                let mut path = mount.local(site.home, &site.system.name, &instance.name);
+                // What else is in somebody's folder stays by itself.
+                if matches!(mount.name, MountSource::Bind(_)) && !below.is_empty() {
+                    path.push(below.trim_start_matches('/'));
+                }
                 DataFolder {
-                    path: mount.local(site.home, &site.system.name, &instance.name),
                     kept: mount.name != MountSource::Anonymous,
                     name: match &mount.name {
                         MountSource::Named(volume) => format!("volume `{volume}`"),
-                        MountSource::Bind(path) => format!("folder {}", path.display()),
+                        MountSource::Bind(_) => format!("folder {}", path.display()),
                         MountSource::Anonymous => "its data folder".to_owned(),
                     },
+                    path,
                 }
             }
             None => DataFolder {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::compose::{Compose, DriverKind};
+use crate::compose::{Compose, DriverKind, Service};
 use crate::spawn::{RunAs, find_program};
 
 /// The version of Kafka that `make setup` puts into the cache.
@@ -140,7 +140,60 @@ impl Machine {
                 warnings.push(warning);
             }
         }
+        warnings.extend(self.differences(compose));
         warnings
+    }
+
+    /// What nearly every file has and no local process can: one line for all of it.
+    fn differences(&self, compose: &Compose) -> Option<String> {
+        let names = |are: &dyn Fn(&&Service) -> bool| {
+            let services = compose.services.iter().filter(are);
+            let names: Vec<String> = services.map(|one| format!("`{}`", one.name)).collect();
+            (!names.is_empty()).then(|| names.join(", "))
+        };
+        let mut parts = Vec::new();
+        if let Some(names) = names(&|service| service.published) {
+            parts.push(format!(
+                "`ports` of {names} are not published on the host (`shaketable status` has the addresses)"
+            ));
+        }
+        if let Some(names) =
+            names(&|one| one.driver != DriverKind::Process && one.healthcheck.is_some())
+        {
+            parts.push(format!(
+                "`healthcheck` of {names} is not run, their drivers look themselves"
+            ));
+        }
+        for service in &compose.services {
+            let wanted = service.image.as_deref().and_then(version_of_tag);
+            if let Some(wanted) = wanted
+                && let Some(installed) = self.installed(service.driver)
+                && installed != wanted
+                && !installed.starts_with(&format!("{wanted}."))
+            {
+                parts.push(format!(
+                    "`image` of `{}` is version {wanted}, the installed {installed} is run",
+                    service.name
+                ));
+            }
+        }
+        (!parts.is_empty()).then(|| format!("otherwise than in containers: {}", parts.join("; ")))
+    }
+
+    /// The version of the installed server; `None` for a driver that has several, or none.
+    fn installed(&self, driver: DriverKind) -> Option<String> {
+        let program = match driver {
+            DriverKind::Postgres => self.postgres.as_ref().ok()?.join("postgres"),
+            DriverKind::Redis => self.redis.clone().ok()?,
+            DriverKind::Prometheus => self.prometheus.clone().ok()?,
+            DriverKind::Kafka | DriverKind::Process => return None,
+        };
+        let mut command = std::process::Command::new(program);
+        let output = command.arg("--version").output().ok()?;
+        // `Redis server v=7.0.15 sha=…`, `prometheus, version 2.42.0+ds (branch: …`
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut words = text.split_whitespace();
+        words.find_map(|word| version(word.trim_start_matches("v=")).map(str::to_owned))
     }
 
     /// What the services of `compose` need and this machine lacks, a line each.
@@ -202,10 +255,32 @@ fn java() -> Result<PathBuf, String> {
 /// The version that an image's tag names: `4.1.1` of `apache/kafka:4.1.1@sha256:…`. A tag that is no
 /// version (`latest`) names none.
 fn tag(image: &str) -> Option<&str> {
+    tag_text(image).filter(|tag| tag.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// The same without what some images put around a version: `16` of `postgres:16-alpine`, `2.53.5` of
+/// `prom/prometheus:v2.53.5`.
+fn version_of_tag(image: &str) -> Option<&str> {
+    let tag = tag_text(image)?;
+    version(tag.strip_prefix('v').unwrap_or(tag))
+}
+
+/// The version that `text` begins with.
+fn version(text: &str) -> Option<&str> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let version = text[..end].trim_end_matches('.');
+    version
+        .starts_with(|c: char| c.is_ascii_digit())
+        .then_some(version)
+}
+
+fn tag_text(image: &str) -> Option<&str> {
     let image = image.split('@').next().unwrap_or(image);
     let (_, name) = image.rsplit_once('/').unwrap_or(("", image));
     let (_, tag) = name.split_once(':')?;
-    tag.starts_with(|c: char| c.is_ascii_digit()).then_some(tag)
+    Some(tag)
 }
 
 /// KAFKA_HOME alone when it is set, else all of the cache: the version of `make setup` first, then
@@ -305,6 +380,14 @@ mod tests {
             ("apache/kafka", None),
         ] {
             assert_eq!(tag(image), version, "{image}");
+        }
+        for (image, version) in [
+            ("postgres:16-alpine", Some("16")),
+            ("prom/prometheus:v2.53.5", Some("2.53.5")),
+            ("redis:latest", None),
+            ("redis", None),
+        ] {
+            assert_eq!(version_of_tag(image), version, "{image}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! PostgreSQL: `initdb` once, then `postgres` on the instance's own address.
 //!
 //! Honours the image's `POSTGRES_USER`, `POSTGRES_PASSWORD`, `POSTGRES_DB`, `POSTGRES_INITDB_ARGS`,
-//! `POSTGRES_HOST_AUTH_METHOD` and `PGDATA`; like the image it reads them only when it makes the
+//! `POSTGRES_HOST_AUTH_METHOD`, `PGDATA` and `PGPORT`; like the image it reads them only when it makes the
 //! data folder. The cluster is made beside its place and renamed, so that one in its place is whole.
 //!
 //! The server refuses to run as root: as root it is run as another user. When that user cannot enter
@@ -21,13 +21,12 @@ use super::data::{DataFolder, ELSEWHERE};
 use super::probe::native_check;
 use super::process::with_base;
 use super::{Prepared, Probe, Site, arguments_of, run_to_end};
+use crate::compose::postgres_port;
 use crate::spawn::{Launch, RunAs};
 use crate::system::Instance;
 
 /// `initdb` has been seen at 1–3 s; slow disks are given twenty times that.
 const INITDB_TIMEOUT: Duration = Duration::from_secs(60);
-/// PostgreSQL's port when the Compose file names none.
-const DEFAULT_PORT: u16 = 5432;
 /// Where the image keeps its data, unless PGDATA says otherwise.
 const DATA: &str = "/var/lib/postgresql/data";
 /// Where data outlives a restart of the machine, as a volume has to.
@@ -61,7 +60,7 @@ pub(super) async fn prepare(instance: &Instance, site: &Site<'_>) -> Result<Prep
         make_cluster(instance, &settings, &cluster, data.kept, user.as_ref(), run).await?;
     }
 
-    let port = instance.ports.first().copied().unwrap_or(DEFAULT_PORT);
+    let port = postgres_port(&instance.command, &instance.environment);
     let address = instance.address;
     let mut arguments = words(&["-D", "."]);
     for (name, value) in [

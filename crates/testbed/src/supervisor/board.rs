@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::remains::put_events_aside;
 use super::scribe::{Log, Scribe};
 use crate::compose::{Condition, DriverKind};
 use crate::control::{
@@ -180,7 +181,12 @@ impl Board {
             }
         }
         self.record_of(index, event, detail);
-        if *self.phase.borrow() == SystemPhase::Starting && self.all_ready() {
+        // Whoever waited for a system that failed has given up; to the next one it is ready.
+        let may_be_ready = matches!(
+            *self.phase.borrow(),
+            SystemPhase::Starting | SystemPhase::Failed { .. }
+        );
+        if may_be_ready && self.all_ready() {
             *self.phase.borrow_mut() = SystemPhase::Ready;
             self.record("ready", json!({}));
         }
@@ -347,10 +353,13 @@ impl Board {
             }
         }
         let line = serde_json::Value::Object(line);
-        let written = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.folder.events_file())
+        let written = put_events_aside(&self.folder)
+            .and_then(|()| {
+                std::fs::OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(self.folder.events_file())
+            })
             .and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
         self.complain(written, "events.ndjson");
     }

@@ -1,4 +1,5 @@
-//! Health: what a probe says of a running process, put on the board when it changes.
+//! Health: what a probe says of a running process, put on the board when it changes. The pace is
+//! Docker's: a pause goes before every look, also the first.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use super::board::Board;
 use crate::compose::DriverKind;
 use crate::drivers::Probe;
 
-/// The shortest pause between two looks, also when a probe takes as long as its interval.
+/// The shortest pause before a look.
 const PROBE_PAUSE_MIN: Duration = Duration::from_millis(50);
 
 /// Observes the health of a running process until it is told to stop.
@@ -21,11 +22,20 @@ pub(super) async fn watch(board: Rc<Board>, index: usize, probe: Probe) {
     let started = Instant::now();
     let mut failures = 0;
     loop {
-        let begun = Instant::now();
+        let known = board.slot(index).healthy;
+        let pause = if known.is_none() && started.elapsed() < check.start_period {
+            check.start_interval
+        } else {
+            check.interval
+        };
+        tokio::time::sleep(pause.max(PROBE_PAUSE_MIN)).await;
+        if board.is_stopping() {
+            return;
+        }
+        let begun = started.elapsed();
         let well = tokio::time::timeout(check.timeout, probe.observe())
             .await
             .unwrap_or(false);
-        let known = board.slot(index).healthy;
         if well {
             failures = 0;
             if known != Some(true) {
@@ -33,7 +43,7 @@ pub(super) async fn watch(board: Rc<Board>, index: usize, probe: Probe) {
                     slot.healthy = Some(true)
                 });
             }
-        } else if known == Some(true) || started.elapsed() >= check.start_period {
+        } else if known.is_some() || begun >= check.start_period {
             failures += 1;
             if failures >= check.retries && known != Some(false) {
                 board.change(index, "unhealthy", json!(null), |slot| {
@@ -53,19 +63,5 @@ pub(super) async fn watch(board: Rc<Board>, index: usize, probe: Probe) {
                 }
             }
         }
-        if board.is_stopping() {
-            return;
-        }
-        let interval = if known.is_none() && !well {
-            check.start_interval
-        } else {
-            check.interval
-        };
-        tokio::time::sleep(
-            interval
-                .saturating_sub(begun.elapsed())
-                .max(PROBE_PAUSE_MIN),
-        )
-        .await;
     }
 }

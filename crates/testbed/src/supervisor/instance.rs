@@ -185,11 +185,15 @@ impl Life {
         let mut child = match started {
             Ok(child) => child,
             Err(reason) => {
+                let wait = self.retry.after_exit(false, Duration::ZERO);
                 self.change("not-started", json!(reason), |slot| {
-                    slot.state = InstanceState::Restarting
+                    slot.state = match wait {
+                        Some(_) => InstanceState::Restarting,
+                        None => InstanceState::Exited,
+                    };
                 });
                 self.board.fail(self.index, &reason);
-                return Some(Next::Again(self.retry.wait()));
+                return Some(wait.map_or(Next::Done, Next::Again));
             }
         };
         let started = Instant::now();
@@ -352,7 +356,12 @@ impl Life {
                 Order::Launch { answer } => {
                     let _ = answer.send(Ok(self.launched()));
                 }
-                Order::Restart { done } if !self.board.slot(self.index).held => {
+                Order::Restart { done } if self.board.slot(self.index).held => {
+                    let _ = done.send(Err(
+                        "it is held down, by `stop` or by a fault, until it is released".to_owned(),
+                    ));
+                }
+                Order::Restart { done } => {
                     self.restart = Some(done);
                     return None;
                 }
@@ -449,7 +458,9 @@ impl Life {
         let _ = kill(Pid::from_raw(running.pid), signal);
         signal_tree(running.pid, Signal::SIGCONT);
         self.change("asked-to-end", json!(signal.as_str()), |_| {});
-        running.kill_at = Some(Instant::now() + self.instance().stop_grace_period);
+        let kill_at = Instant::now() + self.instance().stop_grace_period;
+        // Being asked again is no reprieve.
+        running.kill_at = Some(running.kill_at.map_or(kill_at, |at| at.min(kill_at)));
     }
 
     fn unthrottle(&self, running: &mut Running) {

@@ -7,7 +7,8 @@
 //!
 //! Promises:
 //! 1. A system that is owned (brought up by a run) goes down when its owner dies, however it dies.
-//! 2. Nothing survives it, not even what its processes started and forgot ([`guard`]).
+//! 2. Nothing survives it, not even what its processes started and forgot ([`guard`]), as long as that
+//!    was started with the supervisor's mark in its environment.
 //! 3. What an earlier supervisor of the same folder left running is ended first, recognised by pid,
 //!    start time and boot id.
 //! 4. Every start, exit, signal and change of health is a line in `events.ndjson`, and the state of
@@ -46,7 +47,7 @@ use guard::Guard;
 use order::Order;
 use scribe::Scribe;
 
-pub(crate) use remains::Claim;
+pub(crate) use remains::{Claim, recorded};
 
 /// How long the owner's end of the pipe may stay silent: for ever; only its end matters.
 const OWNER_READ_BYTES: usize = 64;

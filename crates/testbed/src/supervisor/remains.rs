@@ -1,8 +1,9 @@
 //! What an earlier life of a system left in its folder, and who may touch it.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::control::SystemStatus;
 use crate::drivers::remove_volume;
@@ -10,7 +11,11 @@ use crate::error::TestbedError;
 use crate::home::{Home, SystemFolder};
 use crate::process::boot_id;
 
-/// The events of this many bytes, of earlier lives, are put aside before another life begins.
+/// The longest wait for the lock: whoever asks whether it is held has it for a moment.
+const CLAIM_PATIENCE: Duration = Duration::from_millis(200);
+/// How often it is tried.
+const CLAIM_INTERVAL: Duration = Duration::from_millis(5);
+/// Events of so many bytes are put aside.
 const EVENTS_BYTES_MAX: u64 = 8 << 20;
 
 /// The right to a system's folder: one process has it at a time, and the kernel takes it back when
@@ -29,19 +34,31 @@ impl Claim {
         let path = folder.root().join("lock");
         let lock =
             File::create(&path).map_err(TestbedError::io(format!("make {}", path.display())))?;
-        lock.try_lock().map_err(|_| {
-            TestbedError::Conflict(format!("system `{name}` already has a supervisor"))
-        })?;
+        let deadline = Instant::now() + CLAIM_PATIENCE;
+        while lock.try_lock().is_err() {
+            if Instant::now() > deadline {
+                return Err(TestbedError::Conflict(format!(
+                    "system `{name}` already has a supervisor"
+                )));
+            }
+            std::thread::sleep(CLAIM_INTERVAL);
+        }
         Ok(Claim {
             folder: folder.clone(),
             _lock: lock,
         })
     }
 
+    /// Whether some process has claimed the folder. Nothing is made.
+    pub(crate) fn is_held(folder: &SystemFolder) -> bool {
+        File::open(folder.root().join("lock"))
+            .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     /// Ends what the supervisor before this one could not: its own process, every process it had
     /// recorded and every one that carries its mark. None is touched unless it is that very process.
     pub(crate) fn end_leftovers(&self) {
-        let Some(status) = self.state() else {
+        let Some(status) = recorded(&self.folder) else {
             return;
         };
         status.supervisor.kill_group();
@@ -57,7 +74,10 @@ impl Claim {
 
     /// Removes what the servers kept, as removing a container does.
     pub(crate) fn remove_data(&self) -> Result<(), TestbedError> {
-        for instance in self.state().iter().flat_map(|status| &status.instances) {
+        for instance in recorded(&self.folder)
+            .iter()
+            .flat_map(|status| &status.instances)
+        {
             if let Some(path) = &instance.data_elsewhere {
                 remove_folder(path)?;
             }
@@ -75,15 +95,6 @@ impl Claim {
             std::fs::remove_file(&path)
                 .or_else(unless_missing)
                 .map_err(TestbedError::io(format!("remove {}", path.display())))?;
-        }
-        let events = self.folder.events_file();
-        if std::fs::metadata(&events).is_ok_and(|events| events.len() > EVENTS_BYTES_MAX) {
-            let older = events.with_extension("ndjson.1");
-            std::fs::rename(&events, &older).map_err(TestbedError::io(format!(
-                "rename {} to {}",
-                events.display(),
-                older.display()
-            )))?;
         }
         Ok(())
     }
@@ -105,11 +116,20 @@ impl Claim {
         remove_folder(&folder)?;
         Ok(removed)
     }
+}
 
-    /// The last state a supervisor wrote, if it can be read.
-    fn state(&self) -> Option<SystemStatus> {
-        serde_json::from_str(&std::fs::read_to_string(self.folder.state_file()).ok()?).ok()
+/// The last state a supervisor wrote, if it can be read.
+pub(crate) fn recorded(folder: &SystemFolder) -> Option<SystemStatus> {
+    serde_json::from_str(&std::fs::read_to_string(folder.state_file()).ok()?).ok()
+}
+
+/// Puts the events aside when they are many, in place of those that were put aside before.
+pub(super) fn put_events_aside(folder: &SystemFolder) -> std::io::Result<()> {
+    let events = folder.events_file();
+    if std::fs::metadata(&events).is_ok_and(|events| events.len() > EVENTS_BYTES_MAX) {
+        std::fs::rename(&events, events.with_extension("ndjson.1"))?;
     }
+    Ok(())
 }
 
 fn remove_folder(path: &Path) -> Result<(), TestbedError> {

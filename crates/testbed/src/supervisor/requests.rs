@@ -1,6 +1,7 @@
 //! Requests: what comes over the control socket becomes an order to an instance.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::net::{UnixListener, UnixStream};
@@ -9,6 +10,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::board::Board;
 use super::order::{Done, Order};
 use crate::control::{Answer, Request, read_request, write_answer};
+
+/// The wait after a connection that could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where it is said that the system is to go down, and who waits for that; then, once more and
 /// empty, that the answer was written.
@@ -23,7 +27,9 @@ pub(super) async fn answer_all(
 ) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            return;
+            // No file descriptor is free, or the asking side has gone: neither is for ever.
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
         };
         let (board, orders, down) = (board.clone(), orders.clone(), down.clone());
         tokio::task::spawn_local(converse(stream, board, orders, down));

@@ -30,7 +30,8 @@ impl Retry {
         }
     }
 
-    /// How long to wait before the next start; `None` when there is none.
+    /// How long to wait before the next start, also after a program that could not be started at
+    /// all; `None` when there is none.
     pub(super) fn after_exit(&mut self, success: bool, ran_for: Duration) -> Option<Duration> {
         if ran_for >= BACKOFF_RESET_AFTER {
             self.reset();
@@ -42,15 +43,10 @@ impl Retry {
         };
         again.then(|| {
             self.count += 1;
-            self.wait()
+            let wait = self.backoff;
+            self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
+            wait
         })
-    }
-
-    /// The next wait, also for a process that could not be started at all.
-    pub(super) fn wait(&mut self) -> Duration {
-        let wait = self.backoff;
-        self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
-        wait
     }
 
     /// Begins with the shortest wait again.

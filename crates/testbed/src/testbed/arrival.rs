@@ -12,7 +12,7 @@ use crate::drivers::Machine;
 use crate::error::TestbedError;
 use crate::logs::last_lines;
 use crate::source::SystemSource;
-use crate::supervisor::Claim;
+use crate::supervisor::{Claim, recorded};
 
 /// How many lines of each log are quoted when patience has ended.
 const QUOTED_LINES: usize = 5;
@@ -113,11 +113,7 @@ impl Arrival<'_> {
             },
             None => None,
         };
-        let name = self.client.name();
-        if matches!(
-            Claim::of(self.client.folder(), name),
-            Err(TestbedError::Conflict(_))
-        ) {
+        if Claim::is_held(self.client.folder()) {
             self.owner = None;
             return Ok(());
         }
@@ -132,6 +128,15 @@ impl Arrival<'_> {
 
     /// What was still missing when patience ended, with the last words of those that run.
     fn not_within(&self, limit: Duration, last: Option<&SystemStatus>) -> String {
+        if last.is_none() {
+            let folder = self.client.folder();
+            let pid = recorded(folder).map(|status| status.supervisor.pid);
+            let process = pid.map_or_else(String::new, |pid| format!(", process {pid},"));
+            return format!(
+                "its supervisor{process} did not answer within {} s",
+                limit.as_secs()
+            );
+        }
         let instances = last.iter().flat_map(|status| &status.instances);
         let missing: Vec<&InstanceStatus> = instances.filter(|one| is_missing(one)).collect();
         let names: Vec<String> = missing

@@ -108,6 +108,7 @@ fn every_restart_policy_is_known() {
         ("always", RestartPolicy::Always),
         ("unless-stopped", RestartPolicy::Always),
         ("on-failure", RestartPolicy::OnFailure(None)),
+        ("on-failure:0", RestartPolicy::OnFailure(None)),
         ("on-failure:3", RestartPolicy::OnFailure(Some(3))),
     ] {
         let found = service(&format!("command: x\nrestart: {written}")).restart;
@@ -149,13 +150,20 @@ fn every_form_of_a_health_check_is_known() {
         (check.start_period, check.start_interval),
         (Duration::from_secs(300), Duration::from_millis(600))
     );
-    let defaults = service("command: x\nhealthcheck: { test: p }")
-        .healthcheck
-        .unwrap();
-    assert_eq!(
-        (defaults.interval, defaults.retries),
-        (Duration::from_secs(30), 3)
-    );
+    // Nought is the default too, as in Docker.
+    for written in [
+        "",
+        ", interval: 0s, timeout: 0s, retries: 0, start_interval: 0s",
+    ] {
+        let defaults = service(&format!("command: x\nhealthcheck: {{ test: p{written} }}"))
+            .healthcheck
+            .unwrap();
+        assert_eq!(
+            (defaults.interval, defaults.timeout, defaults.retries),
+            (Duration::from_secs(30), Duration::from_secs(30), 3)
+        );
+        assert_eq!(defaults.start_interval, Duration::from_secs(5));
+    }
 }
 
 #[test]
@@ -246,10 +254,8 @@ fn stop_signals_have_names_and_numbers() {
     }
     assert_eq!(service("command: x").stop_signal, 15);
     assert_eq!(service("image: postgres").stop_signal, 2);
-    assert_eq!(
-        service("image: postgres\nstop_signal: TERM").stop_signal,
-        15
-    );
+    let (chosen, _) = read("services: { a: { image: postgres, stop_signal: TERM } }").unwrap();
+    assert_eq!(chosen.services[0].stop_signal, 15);
 }
 
 #[test]
@@ -258,9 +264,16 @@ fn replicas_and_restarts_may_stand_in_deploy() {
     let found = service(written);
     assert_eq!(found.replicas, 2);
     assert_eq!(found.restart, RestartPolicy::OnFailure(Some(3)));
-    let both =
-        service("command: x\nrestart: always\ndeploy: { restart_policy: { condition: none } }");
-    assert_eq!(both.restart, RestartPolicy::Always);
+    // `deploy` goes before `restart`, wherever it stands.
+    for both in [
+        "command: x\nrestart: always\ndeploy: { restart_policy: { condition: none } }",
+        "command: x\ndeploy: { restart_policy: { condition: none } }\nrestart: always",
+    ] {
+        assert_eq!(service(both).restart, RestartPolicy::No);
+    }
+    let unbounded =
+        "command: x\ndeploy: { restart_policy: { condition: on-failure, max_attempts: 0 } }";
+    assert_eq!(service(unbounded).restart, RestartPolicy::OnFailure(None));
 }
 
 #[test]
@@ -303,6 +316,20 @@ fn aliases_of_networks_are_names_of_the_service() {
     )
     .unwrap();
     assert_eq!(compose.services[0].aliases, ["db"]);
+    let named = service("command: x\ncontainer_name: shop-web");
+    assert_eq!(named.aliases, ["shop-web"]);
+}
+
+#[test]
+fn relative_programs_are_looked_for_from_the_folder_of_the_file() {
+    let found = service("command: [./server.sh, ./data]\nhealthcheck: { test: [CMD, bin/probe] }");
+    assert_eq!(found.command, ["/nowhere/Folder/server.sh", "./data"]);
+    assert_eq!(
+        found.healthcheck.unwrap().test,
+        ["/nowhere/Folder/bin/probe"]
+    );
+    assert_eq!(service("command: /bin/true").command, ["/bin/true"]);
+    assert_eq!(service("command: server").command, ["server"]);
 }
 
 const PROFILES: &str = "
@@ -351,13 +378,13 @@ fn profiles_are_enabled_by_a_variable_too() {
 
 #[test]
 fn keys_without_a_meaning_are_named_once_with_all_their_places() {
-    let text = "version: '3'\nnetworks: { n: }\nservices:\n  a: { command: x, container_name: c, networks: [n] }\n  b: { command: x, container_name: d, tty: true, x-other: 1 }\n";
+    let text = "version: '3'\nnetworks: { n: }\nservices:\n  a: { command: x, platform: c, networks: [n] }\n  b: { command: x, platform: d, tty: true, x-other: 1 }\n";
     let (_, warnings) = read(text).unwrap();
     let named: Vec<&str> = warnings
         .iter()
         .map(|one| one.message.split('`').nth(1).unwrap())
         .collect();
-    assert_eq!(named, ["version", "networks", "container_name", "tty"]);
+    assert_eq!(named, ["version", "networks", "platform", "tty"]);
     assert!(warnings.iter().all(|one| one.severity == Severity::Warning));
     let help: Vec<Option<&str>> = warnings.iter().map(|one| one.help).collect();
     let also = |line| {

@@ -5,6 +5,7 @@ mod forms;
 mod merge;
 mod mistakes;
 mod schema;
+mod servers;
 
 use std::collections::BTreeMap;
 use std::path::Path;

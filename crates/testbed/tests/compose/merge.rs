@@ -297,6 +297,49 @@ fn replicas_given_from_outside_go_before_the_files() {
 }
 
 #[test]
+fn replicas_given_from_outside_are_called_as_no_other_service_is() {
+    let (_folder, source) = source(&[(
+        "compose.yaml",
+        "services: { web: { command: x }, web-2: { command: x } }\n",
+    )]);
+    let scaled = |count| {
+        source
+            .clone()
+            .with_scale([("web".to_owned(), count)])
+            .read()
+    };
+    assert!(scaled(1).is_ok());
+    let error = scaled(2).unwrap_err().to_string();
+    assert!(
+        error.contains("`web`") && error.contains("`web-2`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_host_is_found_after_an_option_and_by_the_name_of_its_container() {
+    let (folder, source) = source(&[(
+        "compose.yaml",
+        r#"
+services:
+  a:
+    command: [psql, -h, db, --host, shop-db, -U, db, "host=shop-db user=db"]
+  db: { command: x, container_name: shop-db }
+"#,
+    )]);
+    let read = source.read().unwrap();
+    let home = Home::at(folder.path().join("home")).unwrap();
+    let system = System::resolve(&read.compose, "shop", &home, |n| {
+        Ok(std::net::Ipv4Addr::new(127, 0, 0, 10 + n as u8))
+    })
+    .unwrap();
+    assert_eq!(
+        system.instance("a").unwrap().command.join(" "),
+        "psql -h 127.0.0.11 --host 127.0.0.11 -U db host=127.0.0.11 user=db"
+    );
+}
+
+#[test]
 fn a_variant_that_sets_what_nothing_uses_is_warned_about() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("variants")).unwrap();

@@ -6,6 +6,16 @@ use crate::read;
 const MISTAKES: &[(&str, usize, &str)] = &[
     ("- a\n", 1, "a Compose file is a map"),
     ("name: x\n", 1, "no `services`"),
+    (
+        "services:\n  a: { command: x, deploy: { restart_policy: { condition: any, max_attempts: 2 } } }\n",
+        2,
+        "`max_attempts` of `deploy.restart_policy` needs",
+    ),
+    (
+        "services:\n  a: { command: x, container_name: 5 }\n",
+        2,
+        "`container_name` is a text",
+    ),
     ("services: {}\n", 1, "nothing to run"),
     ("services: [a]\n", 1, "a map of services"),
     (

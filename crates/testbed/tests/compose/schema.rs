@@ -95,8 +95,8 @@ fn every_system_in_every_variant_is_what_compose_says_a_file_is() {
     let systems = systems();
     assert!(systems.len() >= 5, "{systems:?}");
     let Some(schema) = schema() else { return };
+    let mut further_count = 0;
     for (folder, variant) in systems {
-        let text = std::fs::read_to_string(folder.join("compose.yaml")).unwrap();
         let values = match &variant {
             None => BTreeMap::new(),
             Some(name) => {
@@ -105,12 +105,38 @@ fn every_system_in_every_variant_is_what_compose_says_a_file_is() {
                 env_file::parse(&text, &BTreeMap::new()).unwrap()
             }
         };
-        let found = complaints(&schema, &document(&text, &values));
-        assert!(found.is_empty(), "{folder:?} {variant:?}: {found:#?}");
-        SystemSource::new(&folder, variant.as_deref())
-            .and_then(|source| source.read())
-            .unwrap_or_else(|error| panic!("{folder:?} {variant:?}: {error}"));
+        let further = further_files(&folder);
+        further_count += further.len();
+        // Alone, and with each further file.
+        for file in std::iter::once(None).chain(further.iter().map(Some)) {
+            let text = match file {
+                None => std::fs::read_to_string(folder.join("compose.yaml")).unwrap(),
+                Some(file) => std::fs::read_to_string(file).unwrap(),
+            };
+            let found = complaints(&schema, &document(&text, &values));
+            assert!(
+                found.is_empty(),
+                "{folder:?} {file:?} {variant:?}: {found:#?}"
+            );
+            SystemSource::new(&folder, variant.as_deref())
+                .and_then(|source| source.with_overrides(file))
+                .and_then(|source| source.read())
+                .unwrap_or_else(|error| panic!("{folder:?} {file:?} {variant:?}: {error}"));
+        }
     }
+    assert!(further_count > 0, "no file beside a compose.yaml was read");
+}
+
+/// The other Compose files beside the `compose.yaml` of a system, which are merged onto it.
+fn further_files(system: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(system).unwrap().flatten();
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("compose.") && name.ends_with(".yaml") && name != "compose.yaml"
+        })
+        .collect()
 }
 
 /// Documents, or the keys of their only service, that the schema rejects.
@@ -221,7 +247,8 @@ services:
     depends_on: { b: { condition: service_started, required: false, restart: true } }
     healthcheck: { test: [CMD, p], interval: 1m30s, retries: "3", start_interval: 1s, disable: false }
     restart: on-failure:3
-    deploy: { mode: replicated, replicas: 2, restart_policy: { condition: any, max_attempts: 2 }, resources: { limits: { memory: 50M } } }
+    container_name: only
+    deploy: { mode: replicated, replicas: 2, restart_policy: { condition: on-failure, max_attempts: 2 }, resources: { limits: { memory: 50M } } }
     scale: 2
     ports: ["80:80", 81, { target: 82, published: "8080", protocol: tcp, host_ip: 127.0.0.1 }]
     expose: ["90", 91]

@@ -232,6 +232,7 @@ impl Kind {
             ("minimum", "≥"),
             ("exclusiveMinimum", ">"),
             ("maximum", "≤"),
+            ("maxLength", "length ≤"),
             ("default", "default"),
         ];
         let bounds = bounds.into_iter().filter_map(|(key, sign)| {

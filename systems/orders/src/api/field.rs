@@ -30,8 +30,9 @@ pub enum Rule {
     Integer(Least, i64),
     /// A finite number.
     Number,
-    /// A text that PostgreSQL can store: any but one with a zero character.
-    Text,
+    /// A text of at most so many characters that PostgreSQL can store: any but one with a zero
+    /// character.
+    Text(usize),
     /// The name of a [`State`].
     State,
 }
@@ -59,6 +60,13 @@ pub enum Absent {
 /// Integers of PostgreSQL's type `int`.
 const INT: Rule = Rule::Integer(Least::From(i32::MIN as i64), i32::MAX as i64);
 
+/// The longest name, in characters. The table's indexes take names of about 2700 bytes, a message
+/// far more: what is accepted can be stored and sent.
+const NAME_CHARS_MAX: usize = 255;
+
+/// A timestamp's length, in characters.
+const TIMESTAMP_CHARS: usize = 26;
+
 /// How many orders a list has unless told otherwise.
 const LIMIT_DEFAULT: i64 = 20;
 
@@ -84,7 +92,7 @@ const USER_ID: Field = Field {
 const POKEMON: Field = Field {
     name: "pokemon",
     label: "Pokemon",
-    rule: Rule::Text,
+    rule: Rule::Text(NAME_CHARS_MAX),
     absent: Absent::Refused,
     about: "The name of the pokemon",
     example: "pidgey",
@@ -93,7 +101,7 @@ const POKEMON: Field = Field {
 const COUNTRY: Field = Field {
     name: "country",
     label: "Country",
-    rule: Rule::Text,
+    rule: Rule::Text(NAME_CHARS_MAX),
     absent: Absent::Refused,
     about: "Where it is sent to",
     example: "Chile",
@@ -120,7 +128,7 @@ const STATE: Field = Field {
 const TIMESTAMP: Field = Field {
     name: "timestamp",
     label: "Ordered",
-    rule: Rule::Text,
+    rule: Rule::Text(TIMESTAMP_CHARS),
     absent: Absent::Refused,
     about: "When the order was stored: UTC, ISO 8601 without an offset",
     example: "2024-08-14T05:38:58.922008",

@@ -7,11 +7,12 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, Query, Request, State as Extracted};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::task::JoinError;
 use tracing::error;
 use utoipa::ToSchema;
 
@@ -66,10 +67,13 @@ pub(super) async fn run_to_the_end(
         shared.event_loop.turn().await;
         next.run(request).await
     });
-    running.await.unwrap_or_else(|reason| {
-        error!("a request died: {reason}");
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error").into_response()
-    })
+    running.await.unwrap_or_else(died)
+}
+
+/// The answer to a request whose task panicked.
+pub(super) fn died(reason: JoinError) -> Response {
+    error!("a request died: {reason}");
+    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error").into_response()
 }
 
 /// Create an order
@@ -82,6 +86,7 @@ pub(super) async fn run_to_the_end(
     request_body = NewOrder,
     responses(
         (status = 200, description = "The order as it is stored", body = Order),
+        (status = 413, description = "The body is larger than 2 MiB", body = Detail),
         (status = 422, description = "What is wrong with the request", body = Problems),
         (status = 500, description = "It could not be stored, or nobody knows whether it was", body = Detail),
     )
@@ -155,6 +160,7 @@ pub(super) async fn read(
         (status = 200, description = "The order as it is now", body = Order),
         (status = 404, description = "There is no such order", body = Detail),
         (status = 409, description = "The order is no longer pending", body = Detail),
+        (status = 413, description = "The body is larger than 2 MiB", body = Detail),
         (status = 422, description = "What is wrong with the request", body = Problems),
     )
 )]
@@ -215,6 +221,23 @@ pub(super) async fn health(
     let checked = shared.store.check().await;
     checked.map_err(|reason| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, &reason.to_string()))?;
     Ok(Json(Health { status: "ok" }))
+}
+
+/// The path with a slash at its end, or without the one it has.
+pub(super) fn with_other_slash(path: &str) -> String {
+    match path.strip_suffix('/') {
+        Some(without) => without.to_owned(),
+        None => format!("{path}/"),
+    }
+}
+
+/// To the path with the other slash, with the same method, body and query.
+pub(super) async fn redirect(uri: Uri) -> Redirect {
+    let path = with_other_slash(uri.path());
+    match uri.query() {
+        Some(query) => Redirect::temporary(&format!("{path}?{query}")),
+        None => Redirect::temporary(&path),
+    }
 }
 
 pub(super) async fn unknown_path() -> Refusal {

@@ -44,7 +44,7 @@ fn value(rule: Rule) -> ObjectBuilder {
         Rule::Number => builder
             .schema_type(Type::Number)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Double))),
-        Rule::Text => builder.schema_type(Type::String),
+        Rule::Text(most) => builder.schema_type(Type::String).max_length(Some(most)),
         Rule::State => builder
             .schema_type(Type::String)
             .enum_values(Some(State::ALL.map(State::name))),
@@ -56,7 +56,7 @@ fn example(field: &Field) -> serde_json::Value {
         Rule::Integer(..) | Rule::Number => {
             serde_json::from_str(field.example).expect("the example is a number")
         }
-        Rule::Text | Rule::State => field.example.into(),
+        Rule::Text(_) | Rule::State => field.example.into(),
     }
 }
 
@@ -166,7 +166,7 @@ impl IntoParams for Page {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let mut parameters = parameters(ParameterIn::Query, field::SELECTION);
         for parameter in parameters.iter_mut().filter(|one| one.name == "state") {
-            parameter.schema = Some(value(Rule::Text).into());
+            parameter.schema = Some(ObjectBuilder::new().schema_type(Type::String).into());
             parameter.description =
                 Some("Only orders that stand there; a state that there is not is ignored".into());
         }

@@ -19,6 +19,8 @@ pub(super) enum Outlet {
     Direct {
         producer: FutureProducer,
         topic: String,
+        /// Whether a message has its order's id as key.
+        keyed: bool,
         production: Production,
     },
     /// Into the outbox, committed with the order; the relay is told.
@@ -41,11 +43,16 @@ impl Outlet {
             Outlet::Direct {
                 producer,
                 topic,
+                keyed,
                 production,
             } => {
                 let order = store.insert(order).await?;
                 let message = order.message();
-                let record = FutureRecord::<(), _>::to(topic).payload(&message);
+                let key = order.id.to_string();
+                let mut record = FutureRecord::to(topic).payload(&message);
+                if *keyed {
+                    record = record.key(&key);
+                }
                 let delivered = event_loop.block(deliver(producer, record)).await;
                 if let Err(reason) = production.count(delivered) {
                     error!("order {} has no message: {reason}", order.id);

@@ -237,12 +237,20 @@ fn for_people(problem: &Problem) -> String {
 // === impl Input ===
 
 impl Input {
+    /// How many characters the browser takes.
+    fn length_max(&self) -> Option<usize> {
+        match self.field.rule {
+            Rule::Text(most) => Some(most),
+            Rule::Integer(..) | Rule::Number | Rule::State => None,
+        }
+    }
+
     /// The keyboard that a telephone shows.
     fn keyboard(&self) -> &'static str {
         match self.field.rule {
             Rule::Integer(..) => "numeric",
             Rule::Number => "decimal",
-            Rule::Text | Rule::State => "text",
+            Rule::Text(_) | Rule::State => "text",
         }
     }
 }

@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::Shared;
+use super::{Shared, handler};
 use crate::exposition;
 use crate::metrics::{Census, Requests};
 
@@ -32,7 +32,8 @@ const PATH_UNKNOWN: &str = "unknown";
 /// The label of methods of a client's own invention.
 const METHOD_UNKNOWN: &str = "unknown";
 
-/// Counts a request when it is answered, the wait for the event loop included.
+/// Counts a request when it is answered, the wait for the event loop included, also when nobody
+/// waits for the answer any more.
 pub(super) async fn count(
     Extracted(shared): Extracted<Arc<Shared>>,
     request: Request,
@@ -51,11 +52,14 @@ pub(super) async fn count(
     };
     let path = request.extensions().get::<MatchedPath>();
     let path = path.map_or(PATH_UNKNOWN, MatchedPath::as_str).to_owned();
-    let response = next.run(request).await;
-    let status = response.status().as_u16();
-    let requests = &shared.metrics.requests;
-    requests.count(&method, &path, status, started.elapsed());
-    response
+    let counting = tokio::spawn(async move {
+        let response = next.run(request).await;
+        let status = response.status().as_u16();
+        let requests = &shared.metrics.requests;
+        requests.count(&method, &path, status, started.elapsed());
+        response
+    });
+    counting.await.unwrap_or_else(handler::died)
 }
 
 /// `GET /metrics`.
@@ -64,7 +68,7 @@ pub(super) async fn metrics(Extracted(shared): Extracted<Arc<Shared>>) -> Respon
         registry, census, ..
     } = &shared.metrics;
     match timeout(CENSUS_TIMEOUT, shared.store.census()).await {
-        Ok(Ok((orders, outbox))) => census.set(&orders, outbox),
+        Ok(Ok(counts)) => census.set(&counts),
         Ok(Err(reason)) => {
             warn!("orders are not counted: {reason}");
             census.forget();

@@ -146,7 +146,7 @@ impl Validation {
         match rule {
             Rule::Integer(least, most) => self.integer(least, most, place, given),
             Rule::Number => self.number(place, given),
-            Rule::Text => self.text(place, given),
+            Rule::Text(most) => self.text(most, place, given),
             Rule::State => self.state(place, given),
         }
     }
@@ -223,13 +223,18 @@ impl Validation {
         }
     }
 
-    fn text(&mut self, place: Vec<Value>, given: &Value) -> Option<Value> {
+    fn text(&mut self, most: usize, place: Vec<Value>, given: &Value) -> Option<Value> {
         match given {
             Value::String(text) if text.contains('\0') => {
                 let reason = "a zero character cannot be stored";
                 let message = format!("Value error, {reason}");
                 self.problem::<()>("value_error", place, message, given.clone());
                 self.context(json!({"error": reason}))
+            }
+            Value::String(text) if text.chars().count() > most => {
+                let message = format!("String should have at most {most} characters");
+                self.problem::<()>("string_too_long", place, message, given.clone());
+                self.context(json!({"max_length": most}))
             }
             Value::String(_) => Some(given.clone()),
             _ => {

@@ -128,6 +128,23 @@ async fn a_record_that_cannot_be_parked_is_not_committed_but_tried_again() {
     assert_eq!(kafka.count(DLQ).await, 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_that_failed_for_good_is_replaced() {
+    let kafka = Kafka::new(&[ORDERS, STATES, DLQ]);
+    kafka.add(ORDERS, 0, None, &order(1), &[]).await;
+    let desynchronized = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+    kafka
+        .mock
+        .request_errors(RDKafkaApiKey::Produce, &[desynchronized]);
+
+    let switches = [("ON_POISON", "park"), ("IDEMPOTENCE", "true")];
+    let detective = detective(&kafka, &switches);
+    let retried = "poke_retried_total{topic=\"poke-orders\"}";
+    detective.shows(retried, 1.0).await;
+    assert_eq!(ids(&kafka.read(STATES, 1).await), [1]);
+    detective.stop().await;
+}
+
 /// The next requests to produce are refused.
 fn refuse_produce<C: rdkafka::ClientContext>(mock: &MockCluster<'_, C>, times: usize) {
     let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;

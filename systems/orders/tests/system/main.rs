@@ -1,6 +1,7 @@
 //! The parts of the system at work: against librdkafka's mock cluster, a real PostgreSQL and
 //! stand-ins for the API. Each test has servers of its own.
 
+mod api;
 mod dashboard;
 mod detective;
 mod metrics;

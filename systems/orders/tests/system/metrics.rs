@@ -8,6 +8,7 @@ use axum::http::header::CONTENT_TYPE;
 use orders::exposition;
 use orders::metrics::{Census, Consumption, Production, Requests, Reversals};
 use orders::order::State;
+use orders::store::Counts;
 use prometheus_client::registry::Registry;
 use rdkafka::Statistics;
 use rdkafka::statistics::{Partition, Topic};
@@ -51,7 +52,11 @@ pub async fn shown() -> String {
     consumption.set_lags(&statistics());
     consumption.parked.inc();
     Requests::register(&mut registry).count("GET", "/orders/{id}", 200, Duration::from_millis(30));
-    Census::register(&mut registry).set(&[(State::Success, 7)], 3);
+    Census::register(&mut registry).set(&Counts {
+        orders: vec![(State::Success, 7)],
+        outbox: 3,
+        outbox_failed: 1,
+    });
     let reversals = Reversals::register(&mut registry);
     reversals.count(Ok::<_, ()>(2));
     reversals.count(Err(()));
@@ -98,6 +103,7 @@ async fn every_series_has_its_name_its_labels_and_its_value() {
         r#"poke_orders{state="success"} 7"#,
         r#"poke_orders{state="reversed"} 0"#,
         r#"poke_outbox_pending{} 3"#,
+        r#"poke_outbox_failed{} 1"#,
         r#"poke_reversed_total 2"#,
         r#"poke_reversal_runs_total{result="success"} 1"#,
         r#"poke_reversal_runs_total{result="failure"} 1"#,
@@ -113,7 +119,7 @@ async fn what_is_no_longer_known_is_no_longer_shown() {
     let census = Census::register(&mut registry);
     let consumption = Consumption::register(&mut registry, "poke-orders");
     let mut statistics = statistics();
-    census.set(&[], 3);
+    census.set(&Counts::default());
     consumption.set_lags(&statistics);
     assert!(text(&registry).await.contains(r#"partition="0""#));
 
@@ -124,6 +130,7 @@ async fn what_is_no_longer_known_is_no_longer_shown() {
     let shown = text(&registry).await;
     assert!(!shown.contains("poke_orders{"), "{shown}");
     assert!(!shown.contains("poke_outbox_pending{"), "{shown}");
+    assert!(!shown.contains("poke_outbox_failed{"), "{shown}");
     assert!(!shown.contains(r#"partition="0""#), "{shown}");
     assert!(shown.contains(r#"partition="2""#), "{shown}");
 }

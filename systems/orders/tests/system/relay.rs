@@ -71,7 +71,7 @@ async fn messages_have_a_key_only_when_that_is_switched_on() {
         assert_eq!(record.key, key);
         assert_eq!(record.value.as_deref(), Some(placed.message().as_bytes()));
         eventually("an empty outbox", async || {
-            let (_, outbox) = store.census().await.unwrap();
+            let outbox = store.census().await.unwrap().outbox;
             (outbox == 0).then_some(())
         })
         .await;
@@ -108,7 +108,7 @@ async fn a_flush_inside_the_event_loop_stalls_every_request_while_brokers_are_aw
         } else {
             tokio::time::sleep(NOT_YET).await;
             timeout(AMPLE, event_loop.turn()).await.unwrap();
-            let (_, outbox) = store.census().await.unwrap();
+            let outbox = store.census().await.unwrap().outbox;
             assert_eq!(outbox, 1, "the message waits");
         }
         for broker in brokers {
@@ -119,6 +119,40 @@ async fn a_flush_inside_the_event_loop_stalls_every_request_while_brokers_are_aw
         stopper.stop();
         relaying.await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_can_never_be_sent_gets_out_of_the_way() {
+    let postgres = Postgres::start();
+    let store = postgres.store().await;
+    let kafka = Kafka::new(&[TOPIC]);
+    let pool = postgres.pool();
+    sqlx::query("insert into poke_orders_outbox (order_id, payload) values (7, $1)")
+        .bind("x".repeat(2_000_000))
+        .execute(&pool)
+        .await
+        .unwrap();
+    let placed = store.insert_with_message(&order()).await.unwrap();
+    let (stopper, stop) = Stop::new();
+    let event_loop = Arc::new(EventLoop::new(false));
+    let relaying = tokio::spawn(relay(&kafka, &store, true, &event_loop).run(stop));
+    eventually("an empty outbox", async || {
+        let counts = store.census().await.unwrap();
+        (counts.outbox == 0 && counts.outbox_failed == 1).then_some(())
+    })
+    .await;
+    stopper.stop();
+    relaying.await.unwrap();
+    let sent = kafka.read(TOPIC, 1).await;
+    assert_eq!(sent[0].key, Some(placed.id.to_string()));
+    assert_eq!(kafka.count(TOPIC).await, 1, "each message is sent once");
+    let (order_id, length, reason): (i32, i32, String) =
+        sqlx::query_as("select order_id, length(payload), reason from poke_orders_outbox_failed")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+    assert_eq!((order_id, length), (7, 2_000_000));
+    assert!(reason.contains("MessageSizeTooLarge"), "{reason}");
 }
 
 #[tokio::test]

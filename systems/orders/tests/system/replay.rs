@@ -117,7 +117,22 @@ async fn single_records_go_where_they_are_told() {
     assert!(output.ends_with("1 records of poke-orders-dlq were replayed\n"));
     let there = &kafka.read("elsewhere", 1).await[0];
     assert_eq!(there.value.as_deref(), Some(b"poison 2".as_slice()));
+    assert!(output.contains("0@2 went to elsewhere/"), "{output}");
+    assert!(output.contains(" (it stays in line: it is not the next); it was "));
     assert_eq!(kafka.replayed(DLQ).await, BTreeMap::new(), "not in turn");
+
+    let two = "replay --topic poke-orders-dlq --offset 0:0 --offset 0:1 --to elsewhere";
+    let output = run(&kafka, two).await.unwrap();
+    assert!(!output.contains("stays in line"), "{output}");
+    assert_eq!(
+        kafka.replayed(DLQ).await,
+        BTreeMap::from([(0, 2)]),
+        "the next two"
+    );
+    let again = "replay --topic poke-orders-dlq --offset 0:0 --to elsewhere";
+    let output = run(&kafka, again).await.unwrap();
+    assert!(!output.contains("stays in line"), "{output}");
+    assert_eq!(kafka.replayed(DLQ).await, BTreeMap::from([(0, 2)]));
 
     let reason = run(&kafka, "replay --topic poke-orders-dlq --offset 0:3")
         .await
