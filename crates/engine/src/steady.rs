@@ -120,14 +120,14 @@ pub fn worse_of(last: Vec<ProbeOutcome>, first: Vec<ProbeOutcome>) -> Vec<ProbeO
         .filter(|outcome| !outcome.holds.is_yes())
         .collect();
     last.into_iter()
-        .map(|outcome| {
-            match unmet.iter().position(|first| first.name == outcome.name) {
+        .map(
+            |outcome| match unmet.iter().position(|first| first.name == outcome.name) {
                 Some(position) if !matches!(outcome.holds, Observed::No(_)) => {
                     unmet.swap_remove(position)
                 }
                 _ => outcome,
-            }
-        })
+            },
+        )
         .collect()
 }
 

@@ -5,8 +5,9 @@
 //!
 //! Promises:
 //! 1. Neither the supervisor nor an instance ever waits for the disk: what cannot be written in time
-//!    is dropped, and the log says how many lines were.
-//! 2. Memory is bounded: [`WAITING_BYTES_MAX`] for each instance.
+//!    is dropped, and the log says how many lines were. The last words of a process are not: what
+//!    was read last is held until it is known not to be the end.
+//! 2. Memory is bounded: [`WAITING_BYTES_MAX`] and a few [`READ_BYTES`] for each instance.
 //! 3. Disk is bounded: a log that reaches [`LOG_BYTES_MAX`] becomes the older log, in place of the
 //!    one before it.
 //! 4. The last lines are in memory also when the disk is full ([`Log::last_lines`]).
@@ -165,6 +166,7 @@ async fn read(
 ) {
     let mut buffer = vec![0; READ_BYTES];
     let mut begun = Vec::new();
+    let mut held = None;
     loop {
         let count = pipe.read(&mut buffer).await.unwrap_or(0);
         let stamp = stamp();
@@ -186,13 +188,15 @@ async fn read(
             let surplus = last.len().saturating_sub(LAST_BYTES);
             last.drain(..surplus);
         }
-        if !block.is_empty() {
-            let size = block.len();
-            if shared.waiting.load(Ordering::Relaxed) + size > WAITING_BYTES_MAX {
-                shared.dropped.fetch_add(lines, Ordering::Relaxed);
-            } else {
-                shared.waiting.fetch_add(size, Ordering::Relaxed);
+        let is_end = count == 0;
+        let block = (!block.is_empty()).then_some((block, lines));
+        for (block, lines) in held.take().into_iter().chain(block) {
+            let room = WAITING_BYTES_MAX.saturating_sub(shared.waiting.load(Ordering::Relaxed));
+            if is_end || (held.is_none() && block.len() <= room) {
+                shared.waiting.fetch_add(block.len(), Ordering::Relaxed);
                 let _ = sender.send(Message::Lines(shared.clone(), block));
+            } else if let Some((_, older)) = held.replace((block, lines)) {
+                shared.dropped.fetch_add(older, Ordering::Relaxed);
             }
         }
         if count == 0 {
