@@ -134,7 +134,9 @@ async fn paths_and_bodies_are_answered_as_documented() {
 async fn a_request_whose_client_has_gone_is_counted() {
     let kafka = Kafka::new(&[TOPIC]);
     for broker in 1..=3 {
-        kafka.mock.broker_down(broker).unwrap();
+        // Late enough to be away; a port that is given up may be taken by another test's brokers.
+        let late = Duration::from_secs(5);
+        kafka.mock.broker_round_trip_time(broker, late).unwrap();
     }
     let switches = [("PRODUCE", "direct"), ("MESSAGE_TIMEOUT_MS", "1500")];
     let api = Served::start(&kafka, &switches).await;

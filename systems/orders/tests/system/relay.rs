@@ -80,6 +80,9 @@ async fn messages_have_a_key_only_when_that_is_switched_on() {
     }
 }
 
+/// How late brokers answer that are as good as away.
+const OUTAGE: std::time::Duration = std::time::Duration::from_secs(5);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flush_inside_the_event_loop_stalls_every_request_while_brokers_are_away() {
     let postgres = Postgres::start();
@@ -93,9 +96,14 @@ async fn a_flush_inside_the_event_loop_stalls_every_request_while_brokers_are_aw
         store.insert_with_message(&order()).await.unwrap();
         kafka.read(TOPIC, 1).await;
         let brokers = 1..=3;
-        for broker in brokers.clone() {
-            kafka.mock.broker_down(broker).unwrap();
-        }
+        // They stay where they are and answer late: a port that is given up may be taken by another
+        // test's brokers before it is asked for again.
+        let answer_after = |delay| {
+            for broker in brokers.clone() {
+                kafka.mock.broker_round_trip_time(broker, delay).unwrap();
+            }
+        };
+        answer_after(OUTAGE);
         store.insert_with_message(&order()).await.unwrap();
         if blocks {
             eventually("a stalled request", async || {
@@ -111,9 +119,7 @@ async fn a_flush_inside_the_event_loop_stalls_every_request_while_brokers_are_aw
             let outbox = store.census().await.unwrap().outbox;
             assert_eq!(outbox, 1, "the message waits");
         }
-        for broker in brokers {
-            kafka.mock.broker_up(broker).unwrap();
-        }
+        answer_after(std::time::Duration::ZERO);
         kafka.read(TOPIC, 2).await;
         timeout(AMPLE, event_loop.turn()).await.unwrap();
         stopper.stop();
