@@ -2,9 +2,10 @@
 //!
 //! All probes are sampled, also after one was seen not to hold. The ledger's probes are not: in the
 //! middle of a run no message can be accounted for. A probe holds during the method if every sample
-//! held, and one of them was taken while the first fault was in place; if none was seen not to hold
-//! and one gave no answer, that is unknown.
+//! held, and one of them was taken while a fault was in place; if none was seen not to hold and one
+//! gave no answer, that is unknown.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
@@ -30,8 +31,8 @@ struct Samples {
     unmet_count: u64,
     unanswered: u64,
     first_unanswered: Option<String>,
-    /// When the last sample began, in µs since the run began.
-    last_begun_us: u64,
+    /// When each sample that was answered began, in µs since the run began.
+    begun_us: Vec<u64>,
     last: serde_json::Value,
 }
 
@@ -73,16 +74,17 @@ impl Continuous {
         Continuous { samples, tasks }
     }
 
-    /// Ends the sampling; one outcome for each probe that was sampled. `broken_us` is when the first
-    /// fault was seen to take effect, 0 if there was none: a sample from before proves nothing.
-    pub fn finish(self, broken_us: u64) -> Vec<ProbeOutcome> {
+    /// Ends the sampling; one outcome for each probe that was sampled. `broken` are the times in µs
+    /// in which a fault was in place: samples from before and after alone prove nothing. With no
+    /// faults at all, any sample does.
+    pub fn finish(self, broken: &[Range<u64>]) -> Vec<ProbeOutcome> {
         let both = self.samples.iter().zip(&self.tasks);
         both.map(|(samples, task)| {
             let samples = samples.lock().unwrap_or_else(PoisonError::into_inner);
             let holds = if task.is_finished() {
                 Observed::Unknown("its sampling ended by itself".to_owned())
             } else {
-                samples.observed(broken_us)
+                samples.observed(broken)
             };
             ProbeOutcome {
                 name: samples.name.clone(),
@@ -114,7 +116,7 @@ async fn sample(probe: &Activity, asker: &Asker, journal: &Arc<Journal>, kept: &
     }
     let mut samples = kept.lock().unwrap_or_else(PoisonError::into_inner);
     samples.last = output.unwrap_or_default();
-    samples.last_begun_us = begun_us;
+    samples.begun_us.push(begun_us);
     match holds {
         Observed::Yes(_) => samples.held += 1,
         Observed::No(detail) => {
@@ -130,7 +132,7 @@ async fn sample(probe: &Activity, asker: &Asker, journal: &Arc<Journal>, kept: &
 }
 
 impl Samples {
-    fn observed(&self, broken_us: u64) -> Observed {
+    fn observed(&self, broken: &[Range<u64>]) -> Observed {
         let all = self.held + self.unmet_count + self.unanswered;
         if let (Some(first), Some(last)) = (self.unmet.first(), self.unmet.last()) {
             return Observed::No(format!(
@@ -147,10 +149,47 @@ impl Samples {
                 self.unanswered
             )),
             None if all == 0 => Observed::Unknown("it was never sampled".to_owned()),
-            None if self.last_begun_us < broken_us => Observed::Unknown(format!(
+            None if !self.saw(broken) => Observed::Unknown(format!(
                 "none of {all} samples was taken while anything was broken; ask more often"
             )),
             None => Observed::Yes(format!("{all} samples")),
         }
+    }
+
+    /// Whether a sample began while something was broken.
+    fn saw(&self, broken: &[Range<u64>]) -> bool {
+        let during = |at| broken.iter().any(|time| time.contains(at));
+        broken.is_empty() || self.begun_us.iter().any(during)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Samples that held and began then.
+    fn held(begun_us: &[u64]) -> Samples {
+        Samples {
+            held: begun_us.len() as u64,
+            begun_us: begun_us.to_vec(),
+            ..Samples::default()
+        }
+    }
+
+    #[test]
+    fn a_sample_proves_something_only_while_something_is_broken() {
+        let broken = [10..20, 40..50];
+        for (begun_us, proves) in [
+            (&[][..], false),
+            (&[0, 9], false),
+            (&[9, 20, 39, 50], false),
+            (&[0, 10], true),
+            (&[45], true),
+        ] {
+            let observed = held(begun_us).observed(&broken);
+            assert_eq!(observed.is_yes(), proves, "{begun_us:?}: {observed:?}");
+            assert!(!matches!(observed, Observed::No(_)));
+        }
+        assert!(held(&[3]).observed(&[]).is_yes());
     }
 }

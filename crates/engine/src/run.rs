@@ -347,9 +347,13 @@ impl Run {
             }
         }
         self.heal(&mut injections).await;
-        let broken_us = self.record.faults.iter().filter_map(|f| f.confirmed_us);
-        let broken_us = broken_us.min().unwrap_or_default();
-        let during = sampling.map(|sampling: Continuous| sampling.finish(broken_us));
+        let broken: Vec<_> = self
+            .record
+            .faults
+            .iter()
+            .filter_map(|fault| Some(fault.confirmed_us?..fault.released_us?))
+            .collect();
+        let during = sampling.map(|sampling: Continuous| sampling.finish(&broken));
         let during = during.unwrap_or_default();
         if load.is_some() && !self.record.faults.is_empty() {
             abort.or(tokio::time::sleep(AFTERMATH)).await;

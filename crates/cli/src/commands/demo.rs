@@ -1,5 +1,5 @@
-//! `demo`: runs whose verdicts are known. Three tell the story: the published cure survives a reboot of
-//! a broker and not its crash; the full cure survives both. With `--flaws` every flaw of the order
+//! `demo`: runs whose verdicts are known. Three tell the story: the published system pays for a reboot
+//! of a broker with orders, the published cure for its crash, and the full cure for neither. With `--flaws` every flaw of the order
 //! system is planted into the fixed system alone, and has to be found by its own experiment, for the
 //! right reason, while the fixed system passes.
 
