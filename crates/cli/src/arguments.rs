@@ -71,9 +71,15 @@ pub enum Format {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub struct Run {
-    /// Experiment documents (YAML or JSON)
+    /// Experiment documents (YAML or JSON), or folders of them
     #[arg(required = true, value_name = "EXPERIMENT")]
     pub experiments: Vec<PathBuf>,
+    /// Only experiments with this tag, or another one that is given
+    #[arg(long, value_name = "TAG", value_delimiter = ',')]
+    pub tags: Vec<String>,
+    /// Run nothing more after an experiment that did not pass
+    #[arg(long)]
+    pub fail_fast: bool,
     #[command(flatten)]
     pub system: RunSystem,
     /// Run them against the running system whose endpoints this file names, whatever they name
@@ -85,6 +91,12 @@ pub struct Run {
     /// How the result is printed on standard output
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
+    /// Write the results as JUnit XML to this file as well
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Write the results as Markdown to this file as well
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
 }
 
 /// On which system experiments are run, and in which form.

@@ -12,7 +12,9 @@ use shaketable_engine::{RunRecord, Verdict};
 use shaketable_report::{Compared, deviates};
 use shaketable_testbed::{Home, TestbedError};
 
-use super::experiment::{Document, abort_on_signals, catalogue, one, read};
+use super::experiment::{Document, catalogue, read};
+use super::run::one;
+use super::signals::abort_on_signals;
 use crate::arguments::{Demo, RunSystem};
 use crate::exit::Exit;
 use crate::terminal;

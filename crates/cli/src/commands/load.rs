@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use shaketable_load::{HttpDriver, HttpWorkload};
 use shaketable_testbed::TestbedError;
 
-use super::experiment::abort_on_signals;
+use super::signals::abort_on_signals;
 use crate::arguments::{Format, Load};
 use crate::exit::Exit;
 use crate::terminal;

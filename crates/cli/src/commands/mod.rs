@@ -7,8 +7,11 @@ mod heal;
 mod ledger;
 mod load;
 mod logs;
+mod run;
 mod service;
+mod signals;
 mod status;
+mod suite;
 pub mod supervise;
 mod system;
 
@@ -43,7 +46,7 @@ async fn dispatch(command: Command) -> Result<Exit, TestbedError> {
         return Ok(Exit::Error);
     }
     match command {
-        Command::Run(arguments) => experiment::run(&home, arguments).await,
+        Command::Run(arguments) => run::run(&home, arguments).await,
         Command::Demo(arguments) => demo::run(&home, arguments).await,
         Command::Validate(arguments) => experiment::validate(&arguments),
         Command::Schema => Ok(experiment::schema()),

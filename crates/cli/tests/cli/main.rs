@@ -13,6 +13,7 @@ mod run;
 mod servers;
 mod services;
 mod shop;
+mod suites;
 mod supervision;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,0 +1,51 @@
+//! Signals: the first one ends a run in good order, the second one at once.
+
+use shaketable_engine::Abort;
+
+use crate::exit::Exit;
+use crate::terminal;
+
+/// The first SIGINT, SIGTERM or SIGHUP ends the run in good order, the second one at once.
+pub fn abort_on_signals() -> Abort {
+    use tokio::signal::unix::{SignalKind, signal};
+    let abort = Abort::default();
+    let asked = abort.clone();
+    tokio::spawn(async move {
+        let streams = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+            signal(SignalKind::hangup()),
+        );
+        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = streams else {
+            terminal::error(
+                "cannot listen for signals; Ctrl-C ends the run without healing, the next command heals",
+            );
+            return;
+        };
+        for n in 0.. {
+            let name = tokio::select! {
+                _ = interrupt.recv() => "SIGINT",
+                _ = terminate.recv() => "SIGTERM",
+                _ = hangup.recv() => "SIGHUP",
+            };
+            if n == 0 {
+                asked.request(format!("it was interrupted by {name}"));
+                terminal::note(&format!(
+                    "{name}: healing, accounting, reporting; once more to leave at once"
+                ));
+            } else {
+                terminal::note(
+                    "leaving at once; the next shaketable command heals what is still in place",
+                );
+                escape();
+            }
+        }
+    });
+    abort
+}
+
+/// Ends the program now. A system of its own goes down with it; faults elsewhere stay recorded.
+#[allow(clippy::exit)] // the second signal is a demand, and this is the one place that answers it
+fn escape() -> ! {
+    std::process::exit(Exit::Aborted as i32)
+}

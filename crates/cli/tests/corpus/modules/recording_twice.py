@@ -1,0 +1,3 @@
+"""The same control under another module name."""
+
+from recording import *  # noqa: F403
