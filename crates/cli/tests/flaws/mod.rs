@@ -1,5 +1,5 @@
 //! Single flaws in the fixed system, found by their own experiments, and the published experiments in
-//! the Chaos Toolkit's own form. All nine flaws, three times each, are `make flaws`.
+//! the Chaos Toolkit's own form. Two of nine flaws: the others would cost CI three minutes each, and are `make flaws`.
 
 use serde_json::{Value, json};
 
@@ -44,19 +44,6 @@ fn a_record_that_cannot_be_read_is_parked_and_costs_nothing() {
 fn an_order_that_was_reversed_stays_reversed() {
     let finding = "no order has come to two ends";
     flips("state-race.yaml", "only-state-race", finding, &[]);
-}
-
-#[test]
-fn without_keys_the_messages_of_an_order_are_scattered() {
-    let finding = "the messages of an order are in one partition";
-    let [flawed, fixed] = flips("unkeyed-redelivery.yaml", "only-unkeyed", finding, &[]);
-    assert!(count(&flawed, "scattered") > 0);
-    // The messages were really delivered again.
-    let stages = &fixed["ledger"]["stages"];
-    assert!(
-        stages["poke-orders-state"]["duplicated"].as_u64() > Some(0),
-        "{stages}"
-    );
 }
 
 /// Brokers by their names in the Compose file, as an experiment gets them from its environment.
