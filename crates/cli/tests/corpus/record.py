@@ -23,7 +23,6 @@ HERE = pathlib.Path(__file__).resolve().parent
 TIMEOUT_SECONDS = 60
 PARALLEL = 4
 PATH = "/usr/local/bin:/usr/bin:/bin"
-OURS = {"journal.json", "chaostoolkit.log"}
 
 
 def expand(case):
@@ -105,9 +104,9 @@ def content(path):
         return "(binary)"
     try:
         if path.suffix == ".json":
-            return json.loads(text)
+            return json.loads(text, parse_constant=lambda name: "(%s)" % name)
         if path.suffix == ".jsonl":
-            return [json.loads(line) for line in text.splitlines()]
+            return [json.loads(line, parse_constant=lambda name: "(%s)" % name) for line in text.splitlines()]
     except ValueError:
         pass
     return text
@@ -168,7 +167,7 @@ def stable(result):
     """What must be the same in two recordings: everything but times."""
     text = json.dumps(result)
     text = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(\+00:00)?", "TIME", text)
-    text = re.sub(r'"(duration|ts)": [0-9.e-]+', "DURATION", text)
+    text = re.sub(r'\\*"(duration|ts|timestamp|iterations|unmet)\\*": [0-9.e-]+', "NUMBER", text)
     return text
 
 
@@ -188,7 +187,7 @@ def main():
         try:
             expanded = expand(case)
             result = run(arguments.reference, address, expanded)
-            if arguments.twice:
+            if arguments.twice and not case.get("during"):
                 again = run(arguments.reference, address, expanded)
                 if stable(result) != stable(again):
                     print("not deterministic:", name, flush=True)
@@ -198,7 +197,7 @@ def main():
         target = HERE / "recorded" / (name + ".json")
         target.parent.mkdir(parents=True, exist_ok=True)
         recorded = {"case": case, **expanded, "result": result}
-        target.write_text(json.dumps(recorded, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+        target.write_text(json.dumps(recorded, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
         return name
 
     try:

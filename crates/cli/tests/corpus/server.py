@@ -4,6 +4,7 @@ Run as `python3 server.py`: prints `127.0.0.1:PORT` on one line, then serves unt
 input is closed, so that it never outlives whoever started it.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -63,7 +64,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            # Who asked may have given up by now.
+            with contextlib.suppress(BrokenPipeError):
+                self.wfile.write(body)
 
     def serve(self):
         url = urlsplit(self.path)
