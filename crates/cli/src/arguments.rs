@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use shaketable_experiment::{Dry, HypothesisStrategy, RollbackStrategy};
 
 use crate::exit::EXIT_CODES;
 
@@ -24,6 +25,10 @@ pub enum Command {
     Demo(Demo),
     /// Check experiments without running them
     Validate(Validate),
+    /// Say what experiments would touch, and how that is undone, without touching it
+    Explain(Explain),
+    /// Ask a few questions and write an experiment
+    Init(Init),
     /// Print the JSON Schema of experiments, for editors
     Schema,
     /// Bring a system up as local processes and wait until it is ready
@@ -50,8 +55,13 @@ pub enum Command {
     Heal,
     /// Say what this machine lacks, and the command that mends it
     Doctor(Doctor),
+    /// The Chaos Toolkit's own command line: `shaketable chaos --help`
+    #[command(disable_help_flag = true)]
+    Chaos(Chaos),
     /// Put an HTTP service under open-loop load
     Load(Load),
+    /// Print a run's journal in the Chaos Toolkit's shape, also of a run that was killed
+    Journal(Journal),
     /// Recompute a run's ledger from its recorded facts, and list orders by fate
     Ledger(Ledger),
     /// Supervise one system (started by `up` and `run`)
@@ -88,6 +98,22 @@ pub struct Run {
     /// Which faults stand for which functions of Chaos Toolkit extensions, beside what they say
     #[arg(long, value_name = "FILE")]
     pub bindings: Option<PathBuf>,
+    #[command(flatten)]
+    pub values: GivenValues,
+    /// Leave out what changes or asks the system: probes, actions, activities (both), or only the
+    /// pauses (pause)
+    #[arg(long, value_name = "WHAT")]
+    pub dry: Option<Dry>,
+    /// When rollbacks are carried out: default, always, never or deviated
+    #[arg(long, value_name = "STRATEGY")]
+    pub rollback_strategy: Option<RollbackStrategy>,
+    /// When the hypothesis is asked: default, before-method-only, after-method-only,
+    /// during-method-only, continuously or skip
+    #[arg(long, value_name = "STRATEGY")]
+    pub hypothesis_strategy: Option<HypothesisStrategy>,
+    /// Seconds from one question to the next while the method is carried out
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub hypothesis_frequency: Option<Duration>,
     /// How the result is printed on standard output
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
@@ -97,6 +123,26 @@ pub struct Run {
     /// Write the results as Markdown to this file as well
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
+}
+
+/// Values that go before what experiments say.
+#[derive(Debug, Default, Args)]
+pub struct GivenValues {
+    /// A value of the configuration; TYPE is str, int, float, bytes, bool or json
+    #[arg(long = "var", value_name = "NAME[:TYPE]=VALUE")]
+    pub variables: Vec<String>,
+    /// A file of values: JSON or YAML with `configuration` and `secrets`, or lines NAME=VALUE that go
+    /// before the environment
+    #[arg(long = "var-file", value_name = "FILE")]
+    pub variable_files: Vec<PathBuf>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "a number of seconds is wanted".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("a number above 0 is wanted".to_owned()),
+    }
 }
 
 /// On which system experiments are run, and in which form.
@@ -146,6 +192,49 @@ pub struct Validate {
     /// How the problems are printed on standard output
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// Experiment documents (YAML or JSON), or folders of them
+    #[arg(required = true, value_name = "EXPERIMENT")]
+    pub experiments: Vec<PathBuf>,
+    /// The system's Compose file, whatever they name
+    #[arg(long = "system", value_name = "COMPOSE_FILE")]
+    pub compose: Option<PathBuf>,
+    /// The system's variant: the env file variants/NAME.env beside its Compose file
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+    /// Which faults stand for which functions of Chaos Toolkit extensions, beside what they say
+    #[arg(long, value_name = "FILE")]
+    pub bindings: Option<PathBuf>,
+}
+
+/// Only for the list of commands: `chaos` is recognised before anything else is.
+#[derive(Debug, Args)]
+pub struct Chaos {
+    /// What the Chaos Toolkit takes
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<std::ffi::OsString>,
+}
+
+#[derive(Debug, Args)]
+pub struct Journal {
+    /// The run: its id or its folder; the latest one when left out
+    pub run: Option<String>,
+    /// Print the events as they are on disk, one JSON object a line
+    #[arg(long)]
+    pub events: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The document that is written
+    #[arg(value_name = "EXPERIMENT", default_value = "experiment.yaml")]
+    pub experiment: PathBuf,
+    /// Replace a file that is there already
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Which system: its files, and what of them is wanted.

@@ -14,6 +14,9 @@ use arguments::{Arguments, Command};
 use exit::Exit;
 
 fn main() -> std::process::ExitCode {
+    if let Some(arguments) = commands::chaos::asked_for(std::env::args_os()) {
+        return commands::chaos::run(arguments);
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -27,10 +30,12 @@ fn main() -> std::process::ExitCode {
             return exit.into();
         }
     };
-    // The supervisor binds its children to its main thread, so it must not run on a runtime's.
-    if let Command::Supervise(supervise) = arguments.command {
-        return commands::supervise::run(supervise).into();
-    }
+    let command = match arguments.command {
+        // The supervisor binds its children to its main thread, so it must not run on a runtime's.
+        Command::Supervise(supervise) => return commands::supervise::run(supervise).into(),
+        Command::Chaos(chaos) => return commands::chaos::run(chaos.arguments),
+        command => command,
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -41,7 +46,7 @@ fn main() -> std::process::ExitCode {
             return Exit::Error.into();
         }
     };
-    let exit = runtime.block_on(commands::run(arguments.command));
+    let exit = runtime.block_on(commands::run(command));
     // Blocking reads of a consumer may still be under way; they must not hold up the exit.
     runtime.shutdown_background();
     exit.into()

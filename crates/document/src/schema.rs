@@ -35,6 +35,9 @@ pub fn schema(object: &Object<'_>, title: &str, placeholder: Option<&str>) -> Va
     Value::Object(root)
 }
 
+/// From this size on, in bytes, a part of the schema is written once and referred to.
+const SHARED_BYTES_MIN: usize = 2000;
+
 struct Writer<'p> {
     placeholder: Option<&'p str>,
     definitions: Map<String, Value>,
@@ -120,7 +123,8 @@ impl Writer<'_> {
             }
             let mut property = Map::new();
             property.insert("description".to_owned(), json!(field.doc));
-            if let Value::Object(members) = self.kind(&field.kind, &[]) {
+            let kind = self.kind(&field.kind, &[]);
+            if let Value::Object(members) = self.shared(field.name, kind) {
                 property.extend(members);
             }
             properties.insert(field.name.to_owned(), Value::Object(property));
@@ -136,6 +140,23 @@ impl Writer<'_> {
             "required": required,
             "additionalProperties": false,
         })
+    }
+
+    /// A large schema as a definition under the name of its key, so that it is written once; as it is
+    /// if another one has that name.
+    fn shared(&mut self, name: &str, schema: Value) -> Value {
+        if schema.to_string().len() < SHARED_BYTES_MIN {
+            return schema;
+        }
+        let known = self
+            .definitions
+            .entry(name)
+            .or_insert_with(|| schema.clone());
+        if *known == schema {
+            json!({ "$ref": format!("#/$defs/{name}") })
+        } else {
+            schema
+        }
     }
 
     fn scalar(&self, schema: Value) -> Value {

@@ -1,10 +1,8 @@
-//! Calls of native functions: arguments are completed from the site, values that controls have set
-//! are filled in, and the function carries it out.
+//! Calls of native functions: arguments are completed from the site, and the function carries it out.
 
 use serde_json::{Map, Value};
 use shaketable_experiment::FunctionCall;
 
-use crate::exchange::Exchange;
 use crate::probes::Output;
 use crate::site::Site;
 
@@ -15,13 +13,11 @@ const CLIENT_PROPERTIES: &str = "client_properties";
 const PRODUCE: &str = "produce_messages";
 
 /// Carries a call out.
-pub async fn call(call: &FunctionCall, site: &Site, exchange: &Exchange) -> Output {
+pub async fn call(call: &FunctionCall, site: &Site) -> Output {
     let qualified = format!("{}.{}", call.module, call.function);
     let function = shaketable_extensions::find(&call.module, &call.function)
         .ok_or_else(|| format!("the function `{qualified}` is not native"))?;
-    let mut arguments = call
-        .filled_in(&exchange.values())
-        .map_err(|reason| format!("{qualified}: {reason}"))?;
+    let mut arguments = call.arguments.clone();
     complete(function, &mut arguments, site);
     function
         .call(&arguments)

@@ -12,9 +12,9 @@ use serde_json::json;
 use shaketable_experiment::{Activity, Experiment, Provider};
 use shaketable_faults::Observed;
 
-use crate::journal::Journal;
-use crate::probes::{Asker, judge};
 use crate::record::{ProbeOutcome, When};
+use crate::stagehand::Stagehand;
+use crate::toolkit_journal::Ending;
 
 /// The sampling; it ends when this is dropped.
 pub struct Continuous {
@@ -45,15 +45,19 @@ struct Sample {
 
 impl Continuous {
     /// Begins to sample, if the experiment wants that.
-    pub fn start(experiment: &Experiment, asker: &Asker, journal: &Arc<Journal>) -> Continuous {
-        let probes = experiment
-            .continuously
+    pub fn start(experiment: &Experiment, stagehand: &Stagehand) -> Continuous {
+        let every = experiment
+            .strategy
+            .during()
+            .then_some(experiment.frequency);
+        let probes = every
             .into_iter()
             .flat_map(|every| {
                 let probes = experiment.hypothesis.iter().flat_map(|h| &h.probes);
                 probes.map(move |probe| (every, probe))
             })
-            .filter(|(_, probe)| !matches!(probe.provider, Provider::Ledger { .. }));
+            .filter(|(_, probe)| !matches!(probe.provider, Provider::Ledger { .. }))
+            .filter(|(_, probe)| !stagehand.leaves_out(probe));
         let (mut samples, mut tasks) = (Vec::new(), Vec::new());
         for (every, probe) in probes {
             let kept = Arc::new(Mutex::new(Samples {
@@ -61,13 +65,13 @@ impl Continuous {
                 ..Samples::default()
             }));
             samples.push(kept.clone());
-            let (probe, asker, journal) = (probe.clone(), asker.clone(), journal.clone());
+            let (probe, stagehand) = (probe.clone(), stagehand.in_background());
             tasks.push(tokio::spawn(async move {
                 let mut clock = tokio::time::interval(every);
                 clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
                 loop {
                     clock.tick().await;
-                    sample(&probe, &asker, &journal, &kept).await;
+                    sample(&probe, &stagehand, &kept).await;
                 }
             }));
         }
@@ -103,17 +107,28 @@ impl Drop for Continuous {
     }
 }
 
-async fn sample(probe: &Activity, asker: &Asker, journal: &Arc<Journal>, kept: &Mutex<Samples>) {
+async fn sample(probe: &Activity, stagehand: &Stagehand, kept: &Mutex<Samples>) {
+    let (asker, journal) = (&stagehand.asker, &stagehand.journal);
+    let begun = stagehand.toolkit.sample_started(probe);
     let begun_us = journal.now_us();
-    let output = asker.ask(&probe.provider, None).await;
-    let holds = judge(&output, probe.tolerance.as_ref());
+    let (output, holds) = match asker.prepare(probe) {
+        Ok(probe) => {
+            let judged = asker.judge(&probe, None, false).await;
+            (judged.carried.output, judged.holds)
+        }
+        Err(reason) => (Err(reason.clone()), Observed::Unknown(reason)),
+    };
     let at_us = journal.now_us();
-    if !holds.is_yes() {
-        journal.write(
-            "hypothesis-sampled",
-            json!({ "probe": probe.name, "holds": holds }),
-        );
-    }
+    stagehand.toolkit.sample_ended(
+        begun,
+        Ending {
+            status: if output.is_ok() { "succeeded" } else { "failed" },
+            output: output.clone().unwrap_or_default(),
+            exception: output.clone().err().into_iter().collect(),
+            tolerance_met: Some(holds.is_yes()),
+            detail: json!({ "sampled": holds }),
+        },
+    );
     let mut samples = kept.lock().unwrap_or_else(PoisonError::into_inner);
     samples.last = output.unwrap_or_default();
     samples.begun_us.push(begun_us);

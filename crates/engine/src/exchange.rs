@@ -1,32 +1,42 @@
 //! The exchange: what one activity leaves for others and for the accounting.
 //!
-//! Controls set values that later activities use. Records that the experiment itself wrote to a
+//! Outputs and controls set values that later activities use; a control in Python may change secrets, too.
+//! Records that the experiment itself wrote to a
 //! topic are no messages of the load: the accounting leaves out exactly these, by offset.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
+use shaketable_dialect::Value as PythonValue;
 
 /// A record's place: topic, partition, offset.
 pub type RecordPlace = (String, i32, i64);
 
 /// What activities leave behind. Clones share it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Exchange {
     shared: Arc<Mutex<Shared>>,
 }
 
-#[derive(Debug, Default)]
+impl std::fmt::Debug for Exchange {
+    /// Without values: they may be secrets.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Exchange")
+    }
+}
+
+#[derive(Default)]
 struct Shared {
     values: BTreeMap<String, Value>,
+    secrets: PythonValue,
     written: BTreeSet<RecordPlace>,
     /// Modules of the controls whose activity has begun.
     begun: BTreeSet<String>,
 }
 
 impl Exchange {
-    /// The values that controls have set.
+    /// The values that outputs and controls have set.
     pub fn values(&self) -> BTreeMap<String, Value> {
         self.lock().values.clone()
     }
@@ -46,7 +56,17 @@ impl Exchange {
         self.lock().begun.contains(control)
     }
 
-    /// Adds values that a control has set.
+    /// The secrets: groups of names, as functions and controls in Python get them.
+    pub fn secrets(&self) -> PythonValue {
+        self.lock().secrets.clone()
+    }
+
+    /// Takes over the secrets that were found, or that a control has changed.
+    pub fn set_secrets(&self, secrets: PythonValue) {
+        self.lock().secrets = secrets;
+    }
+
+    /// Adds values that an output or a control has set.
     pub fn set(&self, values: BTreeMap<String, Value>) {
         self.lock().values.extend(values);
     }

@@ -35,23 +35,29 @@ impl RunFolder {
 
     /// The folder of a run named by id or path; the latest that has facts when there is no name.
     pub fn find(home: &Home, name: Option<&str>) -> Option<RunFolder> {
-        let of = |root: PathBuf| {
-            let id = root.file_name()?.to_string_lossy().into_owned();
-            root.is_dir().then_some(RunFolder { id, root })
-        };
         match name {
-            Some(name) => of(home.runs().join(name)).or_else(|| of(PathBuf::from(name))),
-            None => {
-                let mut roots: Vec<PathBuf> = std::fs::read_dir(home.runs())
-                    .ok()?
-                    .flatten()
-                    .map(|entry| entry.path())
-                    .filter(|root| root.join("facts.json").exists())
-                    .collect();
-                roots.sort();
-                of(roots.pop()?)
+            Some(name) => {
+                RunFolder::at(home.runs().join(name)).or_else(|| RunFolder::at(PathBuf::from(name)))
             }
+            None => RunFolder::latest_with(home, "facts.json"),
         }
+    }
+
+    /// The folder of the latest run that has a journal.
+    pub fn latest(home: &Home) -> Option<RunFolder> {
+        RunFolder::latest_with(home, "journal.ndjson")
+    }
+
+    fn latest_with(home: &Home, file: &str) -> Option<RunFolder> {
+        let entries = std::fs::read_dir(home.runs()).ok()?.flatten();
+        let roots = entries.map(|entry| entry.path());
+        let latest = roots.filter(|root| root.join(file).exists()).max()?;
+        RunFolder::at(latest)
+    }
+
+    fn at(root: PathBuf) -> Option<RunFolder> {
+        let id = root.file_name()?.to_string_lossy().into_owned();
+        root.is_dir().then_some(RunFolder { id, root })
     }
 
     /// The run's id.

@@ -1,6 +1,6 @@
 //! The faults of a run: each lives in a task of its own from its undo record to its recovery.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
@@ -22,7 +22,7 @@ pub struct Injections {
     journal: Arc<Journal>,
     progress: Arc<dyn Progress>,
     heal: watch::Sender<Heal>,
-    lives: Vec<JoinHandle<FaultOutcome>>,
+    lives: Mutex<Vec<JoinHandle<FaultOutcome>>>,
 }
 
 /// How far healing is asked for.
@@ -52,37 +52,40 @@ impl Injections {
             journal,
             progress,
             heal: watch::channel(Heal::Scheduled).0,
-            lives: Vec::new(),
+            lives: Mutex::default(),
         }
     }
 
     /// Injects a fault and waits until its effect was, or was not, seen. The fault stays in place.
-    pub async fn inject(&mut self, name: &str, call: &FaultCall) -> Observed {
-        let id = format!("{}-{}", self.run, self.lives.len() + 1);
+    pub async fn inject(&self, name: &str, call: &FaultCall) -> Observed {
         let (confirmed, wait) = tokio::sync::oneshot::channel();
-        let life = Life {
-            context: self.context.clone(),
-            run: self.run.clone(),
-            system: self.system.clone(),
-            id,
-            name: name.to_owned(),
-            call: call.clone(),
-            journal: self.journal.clone(),
-            progress: self.progress.clone(),
-            heal: self.heal.subscribe(),
-        };
-        self.lives.push(tokio::spawn(life.live(confirmed)));
+        {
+            let mut lives = self.lives.lock().unwrap_or_else(PoisonError::into_inner);
+            let life = Life {
+                context: self.context.clone(),
+                run: self.run.clone(),
+                system: self.system.clone(),
+                id: format!("{}-{}", self.run, lives.len() + 1),
+                name: name.to_owned(),
+                call: call.clone(),
+                journal: self.journal.clone(),
+                progress: self.progress.clone(),
+                heal: self.heal.subscribe(),
+            };
+            lives.push(tokio::spawn(life.live(confirmed)));
+        }
         wait.await
             .unwrap_or_else(|_| Observed::Unknown("the fault's task ended".to_owned()))
     }
 
     /// Recovers every fault and waits until that was, or was not, seen. Faults with a time of
     /// their own are given it, unless `now`.
-    pub async fn heal(&mut self, now: bool) -> Vec<FaultOutcome> {
+    pub async fn heal(&self, now: bool) -> Vec<FaultOutcome> {
         self.heal
             .send_replace(if now { Heal::Now } else { Heal::Unscheduled });
         let mut outcomes = Vec::new();
-        for life in self.lives.drain(..) {
+        let lives = std::mem::take(&mut *self.lives.lock().unwrap_or_else(PoisonError::into_inner));
+        for life in lives {
             match life.await {
                 Ok(outcome) => outcomes.push(outcome),
                 Err(error) => outcomes.push(FaultOutcome {

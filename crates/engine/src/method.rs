@@ -1,51 +1,56 @@
-//! The method and the rollbacks: activities in their order, with their pauses and controls.
+//! The method and the rollbacks: activities in their order, around them their controls.
 
-use std::sync::Arc;
+use serde_json::{Value, json};
+use shaketable_experiment::{Activity, Setter};
 
-use serde_json::json;
-use shaketable_experiment::{Activity, ActivityKind, Provider};
-
-use crate::abort::Abort;
-use crate::calls;
-use crate::injections::Injections;
-use crate::journal::Journal;
-use crate::probes::{Asker, brief};
-use crate::progress::Progress;
-
-/// What carries out activities, and who is told.
-pub struct Stagehand<'a> {
-    /// Who asks.
-    pub asker: &'a Asker,
-    /// The faults of the run.
-    pub injections: &'a mut Injections,
-    /// The journal.
-    pub journal: &'a Arc<Journal>,
-    /// Who is told.
-    pub progress: &'a Arc<dyn Progress>,
-}
+use crate::background::Background;
+use crate::controls::Level;
+use crate::stagehand::Stagehand;
+use crate::toolkit_journal::Section;
 
 /// Which part of an experiment is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// What is done.
     Method,
-    /// What is done at the end in any case. What would undo an activity that never began is left
-    /// out.
+    /// What is done at the end. What would undo an activity that never began is left out.
     Rollbacks,
 }
 
-impl Stagehand<'_> {
+impl Part {
+    fn section(self) -> Section {
+        match self {
+            Part::Method => Section::Method,
+            Part::Rollbacks => Section::Rollbacks,
+        }
+    }
+
+    fn level(self) -> Level {
+        match self {
+            Part::Method => Level::Method,
+            Part::Rollbacks => Level::Rollback,
+        }
+    }
+}
+
+impl Stagehand {
     /// Carries out activities until all are done or the run is to end. As with the Chaos Toolkit,
-    /// one that fails does not stop the next; but what an action was to do and did not is returned,
-    /// in words, for the verdict.
-    pub async fn carry_out(
-        &mut self,
-        activities: &[Activity],
-        part: Part,
-        abort: &Abort,
-    ) -> Vec<String> {
+    /// one that fails does not stop the next; but what was to be done and was not is returned, in
+    /// words, for the verdict.
+    pub async fn carry_out_part(&self, activities: &[Activity], part: Part) -> Vec<String> {
+        let (level, section) = (part.level(), part.section());
+        let controls = self.controls.of(level);
+        let context: Value = activities.iter().map(|a| a.source.clone()).collect();
+        let before = self
+            .controls
+            .before(level, &controls, &context, self.caller());
+        self.abort.or(before).await;
         let mut not_done = Vec::new();
+        let mut background = Background::default();
         for activity in activities {
+            if self.abort.reason().is_some() {
+                break;
+            }
             if part == Part::Rollbacks
                 && let Some(control) = self.never_begun(activity)
             {
@@ -57,109 +62,34 @@ impl Stagehand<'_> {
                 ));
                 continue;
             }
-            let done = abort.or(async {
-                tokio::time::sleep(activity.pauses_before).await;
-                let failure = self.one(activity).await;
-                tokio::time::sleep(activity.pauses_after).await;
-                failure
-            });
-            match done.await {
-                None => {
-                    self.journal
-                        .write("activity-cut-short", json!({ "name": activity.name }));
-                    return not_done;
-                }
-                Some(Some(reason)) if activity.kind == ActivityKind::Action => {
-                    not_done.push(format!(
-                        "action `{}` could not be carried out: {reason}",
-                        activity.name
-                    ));
-                }
-                Some(_) => {}
+            if activity.background {
+                background.begin(self, activity, section);
+                continue;
+            }
+            match self.abort.or(self.one(activity, section, None)).await {
+                None => break,
+                Some(done) => not_done.extend(done.shortfall(activity)),
             }
         }
+        not_done.extend(background.finish(self).await);
+        let state = self.toolkit.ended(section);
+        let after = self
+            .controls
+            .after(level, &controls, &context, &state, self.caller());
+        // Also after an early end, but not if it was asked for twice.
+        self.abort.second().or(after).await;
         not_done
     }
 
-    /// The control that an activity's arguments wait for, if its own activity never began.
+    /// What sets a value that an activity waits for, if that never began.
     fn never_begun(&self, activity: &Activity) -> Option<String> {
-        let Provider::Function(call) = &activity.provider else {
-            return None;
-        };
-        let control = call.waits_for(&self.asker.exchange.values())?;
-        (!self.asker.exchange.has_begun(&control)).then_some(control)
-    }
-
-    /// Carries one out; the value says why it could not be. A fault has its own record.
-    async fn one(&mut self, activity: &Activity) -> Option<String> {
-        self.journal
-            .write("activity-begun", json!({ "name": activity.name }));
-        for module in &activity.controls {
-            if let Some(control) = shaketable_extensions::control(module) {
-                self.asker.exchange.begin(module, control.sets);
+        let values = self.asker.exchange.values();
+        match activity.waits_for(&values)? {
+            Setter::Control(control) => {
+                (!self.asker.exchange.has_begun(control)).then(|| control.clone())
             }
+            Setter::Output(name) => (!self.toolkit.has_begun(name)).then(|| name.clone()),
+            Setter::Python | Setter::Source => None,
         }
-        let mut failure = None;
-        let mut given = None;
-        let detail = match &activity.provider {
-            Provider::Fault(call) => {
-                json!({ "confirmed": self.injections.inject(&activity.name, call).await })
-            }
-            Provider::Bound { function, calls } => {
-                let mut confirmed = Vec::new();
-                for call in calls {
-                    self.progress.event(&format!(
-                        "binding: `{function}` is {} of {} on this system",
-                        call.fault, call.target
-                    ));
-                    confirmed.push(self.injections.inject(&activity.name, call).await);
-                }
-                json!({ "bound": function, "faults": calls.len(), "confirmed": confirmed })
-            }
-            provider => match self.asker.ask(provider, None).await {
-                Ok(output) => {
-                    if let Provider::Function(call) = provider
-                        && calls::writes_to_site(call, &self.asker.site)
-                    {
-                        self.asker.exchange.note_written(&output);
-                    }
-                    self.progress
-                        .event(&format!("{}: {}", activity.name, brief(&output)));
-                    given = Some(output.clone());
-                    json!({ "output": output })
-                }
-                Err(reason) => {
-                    self.progress
-                        .event(&format!("activity `{}` failed: {reason}", activity.name));
-                    failure = Some(reason.clone());
-                    json!({ "failed": reason })
-                }
-            },
-        };
-        self.journal.write(
-            "activity-ended",
-            json!({ "name": activity.name, "result": detail }),
-        );
-        for module in &activity.controls {
-            if let Err(reason) = self.control(module, given.as_ref()) {
-                self.progress
-                    .event(&format!("control `{module}` failed: {reason}"));
-                failure.get_or_insert(format!("its control {module}: {reason}"));
-            }
-        }
-        failure
-    }
-
-    /// Calls a control after its activity and keeps the values it sets.
-    fn control(&self, module: &str, output: Option<&serde_json::Value>) -> Result<(), String> {
-        let control = shaketable_extensions::control(module)
-            .ok_or_else(|| "there is no such native control".to_owned())?;
-        let values = control
-            .after_activity(output)
-            .map_err(|failure| failure.to_string())?;
-        self.journal
-            .write("control", json!({ "module": module, "sets": values }));
-        self.asker.exchange.set(values);
-        Ok(())
     }
 }

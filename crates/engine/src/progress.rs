@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use shaketable_dialect::redaction::Redaction;
 use shaketable_experiment::StageRole;
 use shaketable_load::RunningLoad;
 
@@ -39,6 +40,24 @@ pub trait Progress: Send + Sync {
     fn event(&self, text: &str);
     /// The figures changed.
     fn live(&self, live: Live);
+}
+
+/// Tells everything on, but for secrets.
+pub(crate) struct WithoutSecrets {
+    /// Who is told.
+    pub(crate) progress: Arc<dyn Progress>,
+    /// The secrets.
+    pub(crate) redaction: Redaction,
+}
+
+impl Progress for WithoutSecrets {
+    fn event(&self, text: &str) {
+        self.progress.event(&self.redaction.text(text));
+    }
+
+    fn live(&self, live: Live) {
+        self.progress.live(live);
+    }
 }
 
 /// Tells the figures of the moment until it is dropped.

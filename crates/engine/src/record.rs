@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use shaketable_dialect::redaction::Redaction;
 use shaketable_faults::Observed;
 use shaketable_ledger::{Ledger, Recovery};
 
@@ -49,6 +51,32 @@ pub struct RunRecord {
     pub noun: String,
     /// Response times, measured from the intended time; absent when nothing was answered.
     pub latency: Option<shaketable_load::Latency>,
+}
+
+impl RunRecord {
+    /// Takes secrets out of every text.
+    pub(crate) fn without(&mut self, redaction: &Redaction) {
+        let RunRecord {
+            title,
+            reasons,
+            probes,
+            faults,
+            timeline,
+            ..
+        } = self;
+        redact(title, redaction);
+        redact(reasons, redaction);
+        redact(probes, redaction);
+        redact(faults, redaction);
+        redact(timeline, redaction);
+    }
+}
+
+fn redact<T: Serialize + DeserializeOwned>(value: &mut T, redaction: &Redaction) {
+    let redacted = serde_json::to_value(&*value).map(|json| redaction.json(&json));
+    if let Ok(redacted) = redacted.and_then(serde_json::from_value) {
+        *value = redacted;
+    }
 }
 
 /// When the hypothesis was asked.

@@ -1,46 +1,43 @@
-//! Safeguards: probes that are asked all the time; a breach ends the run.
+//! Safeguards: probes that are asked all the time; a breach ends the run, whatever it is doing.
 //!
-//! A probe that gives no answer is a breach: a safeguard that cannot be observed guards nothing.
-
-use std::sync::Arc;
+//! A probe that gives no answer is a breach: a safeguard that cannot be observed guards nothing. Each is
+//! asked anew when its period is over, whether or not other activities go on; an answer takes as long as
+//! the probe's own timeouts allow.
 
 use serde_json::json;
 use shaketable_experiment::Safeguard;
+use shaketable_faults::Observed;
 
-use crate::abort::Abort;
-use crate::journal::Journal;
-use crate::probes::{Asker, judge};
+use crate::stagehand::Stagehand;
 
 /// The tasks that watch; they end when this is dropped.
 pub struct Watch {
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
-/// Begins to watch.
-pub fn watch(
-    safeguards: &[Safeguard],
-    asker: &Asker,
-    abort: &Abort,
-    journal: &Arc<Journal>,
-) -> Watch {
-    let tasks = safeguards
+/// Begins to watch, but for what a dry run leaves out.
+pub fn watch(safeguards: &[Safeguard], stagehand: &Stagehand) -> Watch {
+    let meant = safeguards
         .iter()
+        .filter(|safeguard| !stagehand.leaves_out(&safeguard.activity));
+    let tasks = meant
         .map(|safeguard| {
-            let (safeguard, asker) = (safeguard.clone(), asker.clone());
-            let (abort, journal) = (abort.clone(), journal.clone());
+            let (safeguard, asker) = (safeguard.clone(), stagehand.asker.in_background());
+            let (abort, journal) = (stagehand.abort.clone(), stagehand.journal.clone());
             tokio::spawn(async move {
                 let mut clock = tokio::time::interval(safeguard.every);
                 clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
                 loop {
                     clock.tick().await;
-                    let output = asker.ask(&safeguard.activity.provider, None).await;
-                    let holds = judge(&output, safeguard.activity.tolerance.as_ref());
+                    let holds = match asker.prepare(&safeguard.activity) {
+                        Ok(activity) => asker.judge(&activity, None, true).await.holds,
+                        Err(reason) => Observed::Unknown(reason),
+                    };
                     if !holds.is_yes() {
                         let name = &safeguard.activity.name;
-                        abort.request(format!(
-                            "safeguard `{name}` was breached: {}",
-                            holds.detail()
-                        ));
+                        let reason = holds.detail();
+                        let reason = format!("safeguard `{name}` was breached: {reason}");
+                        abort.request(asker.redaction.text(&reason));
                         journal.write(
                             "safeguard-breached",
                             json!({ "name": name, "holds": holds }),

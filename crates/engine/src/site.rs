@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use shaketable_experiment::Endpoints;
 use shaketable_kafka::{Cluster, Properties};
 use shaketable_testbed::SystemStatus;
+use shaketable_testbed::system::replace_hosts;
 
 /// Where a run takes place.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +14,8 @@ pub struct Site {
     status: Option<SystemStatus>,
     bootstrap: Vec<String>,
     properties: BTreeMap<String, String>,
+    /// Where service names lead that are no system's.
+    services: BTreeMap<String, String>,
 }
 
 impl Site {
@@ -21,7 +24,7 @@ impl Site {
         Site {
             bootstrap: status.bootstrap_servers(),
             status: Some(status),
-            properties: BTreeMap::new(),
+            ..Site::default()
         }
     }
 
@@ -37,6 +40,7 @@ impl Site {
                 .map(str::to_owned)
                 .collect(),
             properties: endpoints.client_properties.clone(),
+            services: endpoints.services.clone(),
         }
     }
 
@@ -53,6 +57,16 @@ impl Site {
     /// Kafka client properties.
     pub fn properties(&self) -> &BTreeMap<String, String> {
         &self.properties
+    }
+
+    /// A text with service names replaced by where they lead, as in a container network: to the
+    /// addresses that the testbed gave them, or to endpoints. An endpoint with a port stands for the
+    /// name with whatever port.
+    pub(crate) fn resolved(&self, text: &str) -> String {
+        match &self.status {
+            Some(status) => status.hosts.replace_in("", text, None),
+            None => replace_hosts("", text, &|name| self.services.get(name).cloned()),
+        }
     }
 
     /// A client of the Kafka cluster.

@@ -1,4 +1,5 @@
-//! Steady state: the hypothesis must hold before anything is broken, or the method never runs.
+//! Steady state: the hypothesis must hold before anything is broken, or the method never runs; unless
+//! the experiment's strategy is not to ask it before the method.
 //!
 //! With a workload this is asked of the orders of the warm-up: all of them are followed to their
 //! end, and the same ledger that decides at the end decides here.
@@ -6,16 +7,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use shaketable_experiment::{Activity, Experiment, Provider};
 use shaketable_faults::Observed;
 use shaketable_ledger::{Attempt, Facts, Ledger};
 use shaketable_load::RunningLoad;
 
 use crate::accounting::{all_ended, facts};
-use crate::journal::Journal;
-use crate::probes::{Asker, judge};
+use crate::controls::Level;
 use crate::record::{ProbeOutcome, When};
+use crate::stagehand::Stagehand;
 use crate::stages::{Sampler, StageReader, ending_stages};
+use crate::toolkit_journal::Section;
 
 /// Between two looks at whether the warm-up's messages have all ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -23,12 +26,12 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// Waits for the warm-up and asks the hypothesis. The error says why the system is not steady.
 pub async fn reach(
     experiment: &Experiment,
-    asker: &Asker,
+    stagehand: &Stagehand,
     load: Option<&RunningLoad>,
     readers: &Arc<Vec<StageReader>>,
     sampler: &Sampler,
-    journal: &Arc<Journal>,
 ) -> Result<Vec<ProbeOutcome>, (Vec<ProbeOutcome>, String)> {
+    let (asker, journal) = (&stagehand.asker, &stagehand.journal);
     let ledger = match load {
         None => None,
         Some(load) => {
@@ -63,7 +66,10 @@ pub async fn reach(
             Some(ledger)
         }
     };
-    let outcomes = ask_hypothesis(experiment, asker, ledger.as_ref(), When::Before).await;
+    if !experiment.strategy.before() {
+        return Ok(Vec::new());
+    }
+    let outcomes = ask_hypothesis(experiment, stagehand, ledger.as_ref(), When::Before).await;
     let unmet: Vec<String> = outcomes
         .iter()
         .filter(|outcome| !outcome.holds.is_yes())
@@ -76,41 +82,72 @@ pub async fn reach(
     }
 }
 
-/// Asks every probe of the hypothesis.
+/// Asks every probe of the hypothesis, but for those that a dry run leaves out; also after one was
+/// seen not to hold.
 pub async fn ask_hypothesis(
     experiment: &Experiment,
-    asker: &Asker,
+    stagehand: &Stagehand,
     ledger: Option<&Ledger>,
     when: When,
 ) -> Vec<ProbeOutcome> {
+    let Some(hypothesis) = &experiment.hypothesis else {
+        return Vec::new();
+    };
+    let section = match when {
+        When::Before => Section::Before,
+        When::During => Section::During,
+        When::After => Section::After,
+    };
+    let controls = stagehand.controls.of(Level::Hypothesis);
+    let context = experiment.source.get("steady-state-hypothesis");
+    let context = context.unwrap_or(&Value::Null);
+    let caller = stagehand.caller();
+    stagehand
+        .controls
+        .before(Level::Hypothesis, &controls, context, caller)
+        .await;
+    stagehand.toolkit.hypothesis_started(section);
     let mut outcomes = Vec::new();
-    for probe in experiment
-        .hypothesis
-        .iter()
-        .flat_map(|hypothesis| &hypothesis.probes)
-    {
+    for probe in &hypothesis.probes {
         // A plain experiment has no load to be accounted for.
         let ledger = ledger.filter(|_| matches!(probe.provider, Provider::Ledger { .. }));
-        let output = asker.ask(&probe.provider, ledger).await;
-        let holds = judge(&output, probe.tolerance.as_ref());
-        outcomes.push(ProbeOutcome {
-            name: probe.name.clone(),
-            when,
-            output: output.unwrap_or(serde_json::Value::Null),
-            holds,
-        });
+        let done = stagehand.one(probe, section, ledger).await;
+        if !done.is_left_out {
+            outcomes.push(ProbeOutcome {
+                name: probe.name.clone(),
+                when,
+                output: done.output.unwrap_or_default(),
+                holds: match (done.failure, done.holds) {
+                    // A control of its own failed.
+                    (Some(reason), Some(holds)) if holds.is_yes() => Observed::Unknown(reason),
+                    (_, Some(holds)) => holds,
+                    (reason, None) => Observed::Unknown(reason.unwrap_or_default()),
+                },
+            });
+        }
     }
+    let all = outcomes.iter().all(|outcome| outcome.holds.is_yes());
+    let met = (outcomes.len() == hypothesis.probes.len()).then_some(all);
+    let state = stagehand.toolkit.hypothesis_ended(section, met);
+    stagehand
+        .controls
+        .after(Level::Hypothesis, &controls, context, &state, caller)
+        .await;
     outcomes
 }
 
 /// Asks the probes that are asked of the system itself: all but the ledger's.
-pub async fn ask_system(experiment: &Experiment, asker: &Asker, when: When) -> Vec<ProbeOutcome> {
+pub async fn ask_system(
+    experiment: &Experiment,
+    stagehand: &Stagehand,
+    when: When,
+) -> Vec<ProbeOutcome> {
     let mut of_system = experiment.clone();
     if let Some(hypothesis) = &mut of_system.hypothesis {
         let is_asked = |probe: &Activity| !matches!(probe.provider, Provider::Ledger { .. });
         hypothesis.probes.retain(is_asked);
     }
-    ask_hypothesis(&of_system, asker, None, when).await
+    ask_hypothesis(&of_system, stagehand, None, when).await
 }
 
 /// The outcomes of `last`, but for those probes that did not hold in `first`.

@@ -5,10 +5,10 @@
 //!    the ledger does not balance.
 //! 2. **aborted** – a safeguard or a signal ended the run.
 //! 3. **inconclusive** – the system was not steady before anything was broken, or a fault was not
-//!    seen to take effect, or an action could not be carried out: whatever was measured then says
-//!    nothing about that fault.
+//!    seen to take effect, or an action could not be carried out, or something was not really done (a
+//!    dry run): whatever was measured then says nothing about that fault.
 //! 4. **deviated** – a probe of the hypothesis was seen not to hold.
-//! 5. **inconclusive** – a probe could not be measured, there was none, nothing was acknowledged at
+//! 5. **inconclusive** – a probe could not be measured, there was none or none was asked, nothing was acknowledged at
 //!    all, or acknowledgements repeat an identity.
 //! 6. **passed**.
 
@@ -58,6 +58,20 @@ pub struct Grounds {
 }
 
 impl Grounds {
+    /// The Chaos Toolkit's `status` and `deviated` for this.
+    pub fn toolkit_status(&self) -> (&'static str, bool) {
+        let (verdict, _) = self.verdict();
+        let status = match verdict {
+            Verdict::Passed => "completed",
+            Verdict::Deviated => "failed",
+            Verdict::Inconclusive if self.unproven.is_empty() => "completed",
+            Verdict::Inconclusive => "failed",
+            Verdict::Aborted => "interrupted",
+            Verdict::Error => "aborted",
+        };
+        (status, !self.deviations.is_empty())
+    }
+
     /// The verdict and the reasons for it; a pass has none.
     pub fn verdict(&self) -> (Verdict, Vec<String>) {
         let all = |first: &[String], then: &[&[String]]| {

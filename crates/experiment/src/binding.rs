@@ -18,7 +18,7 @@
 
 use shaketable_document::{Data, Diagnostics, Entry, Node, Source, Span};
 
-use crate::substitution::{Configuration, replace_all};
+use crate::substitution::{Names, replace_all};
 use crate::{FunctionDeclaration, table};
 
 /// The key that says for which argument's items the fault is injected once each.
@@ -132,10 +132,10 @@ pub(crate) fn check(
 pub(crate) fn expand(
     binding: &Node,
     arguments: &[Entry],
-    configuration: &Configuration,
+    names: &Names<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Result<Vec<Node>, String> {
-    let mut values = configuration.clone();
+    let mut values = names.configuration.clone();
     for argument in arguments {
         values.insert(argument.key.clone(), Some(argument.value.clone()));
     }
@@ -166,13 +166,17 @@ pub(crate) fn expand(
         if let Data::Map(entries) = &mut fault.data {
             entries.retain(|entry| entry.key != FOR_EACH);
         }
-        replace_all(&mut fault, &values, diagnostics);
+        let names = Names {
+            configuration: &values,
+            ..*names
+        };
+        replace_all(&mut fault, &names, diagnostics);
         uses.push(fault);
     }
     Ok(uses)
 }
 
-/// Gives a whole binding one place, that of its use: its own is in another text.
+/// Gives a whole tree one place, that of its use: its own is in another text.
 pub(crate) fn relocate(node: &mut Node, at: Span) {
     node.span = at;
     match &mut node.data {

@@ -1,125 +1,118 @@
-//! Late values: configuration that controls set while the experiment runs.
+//! Late values: variables that are set while the experiment runs.
 //!
-//! A native control declares which values it sets. In the arguments of native functions, in the
-//! activities after the control's own, `${name}` of such a value stays as it is and is filled in
-//! right before the call, also when the configuration has a value of that name. Anywhere else the
-//! configuration's value counts; without one it is an error.
+//! The `outputs` of an activity set some, and native controls declare which ones they set. They can
+//! be used in activities after that one, in the order of the document: `${name}` stays as it is in
+//! the plan and is filled in right before the activity, also when the configuration has a value of
+//! that name. Anywhere else the configuration's value counts; without one it is an error. A control
+//! in Python may change every value of the configuration at any time.
+//!
+//! Faults are planned before anything is carried out, and so use no late value.
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
 use shaketable_document::Node;
 
-use crate::{Catalogue, FunctionCall};
+use crate::Catalogue;
+use crate::plan::{HypothesisStrategy, Setter};
 
-/// Names that the document's controls set, each with the control's module.
-pub(crate) type Late = BTreeMap<String, String>;
+/// Names that are set, each with what sets it.
+pub(crate) type Late = BTreeMap<String, Setter>;
 
-/// The late values of a document.
-pub(crate) fn variables(root: &Node, catalogue: &Catalogue) -> Late {
-    ["method", "rollbacks"]
-        .into_iter()
-        .filter_map(|section| root.get(section))
-        .flat_map(Node::items)
-        .flat_map(|activity| set_by(activity, catalogue))
+/// What is set when, in a document.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Order {
+    /// All late values.
+    pub(crate) all: Late,
+    /// What is set when the hypothesis is asked.
+    pub(crate) hypothesis: Late,
+    /// What is set before each activity of the method.
+    pub(crate) method: Vec<Late>,
+    /// What is set before each rollback.
+    pub(crate) rollbacks: Vec<Late>,
+    /// Whether a control is not native.
+    pub(crate) python: bool,
+}
+
+/// What is set when, in a document whose references are carried out.
+pub(crate) fn order(root: &Node, catalogue: &Catalogue) -> Order {
+    let mut set = Late::new();
+    let method = before_each(root.get("method"), &mut set, catalogue);
+    let after_method = set.clone();
+    let rollbacks = before_each(root.get("rollbacks"), &mut set, catalogue);
+    let strategy = root
+        .get("runtime")
+        .and_then(|runtime| runtime.get("hypothesis"))
+        .and_then(|hypothesis| hypothesis.get("strategy"))
+        .and_then(Node::as_text)
+        .and_then(|name| name.parse().ok());
+    Order {
+        all: set,
+        hypothesis: match strategy {
+            Some(HypothesisStrategy::AfterMethodOnly) => after_method,
+            _ => Late::new(),
+        },
+        method,
+        rollbacks,
+        python: all_controls(root).any(|control| {
+            let module = module(control);
+            module.is_some_and(|module| !catalogue.has_control(module))
+        }),
+    }
+}
+
+/// What is set before each of these activities; adds what they set themselves.
+fn before_each(section: Option<&Node>, set: &mut Late, catalogue: &Catalogue) -> Vec<Late> {
+    let activities = section.map_or(&[][..], Node::items).iter();
+    let before = activities.map(|activity| {
+        let by_controls = set_by_controls(activity, catalogue);
+        // What its own controls set has no value while it is carried out.
+        let mut before = set.clone();
+        before.retain(|name, _| !by_controls.contains_key(name));
+        set.extend(by_controls);
+        set.extend(outputs(activity));
+        before
+    });
+    before.collect()
+}
+
+/// What the native controls of one activity set.
+fn set_by_controls(activity: &Node, catalogue: &Catalogue) -> Late {
+    let controls = activity.get("controls").map_or(&[][..], Node::items);
+    let modules = controls.iter().filter_map(module);
+    let declared = modules.filter_map(|module| {
+        let mut known = catalogue.controls.iter();
+        known.find(|(known, _)| *known == module)
+    });
+    declared
+        .flat_map(|(module, sets)| {
+            let names = sets.iter();
+            names.map(|name| ((*name).to_owned(), Setter::Control((*module).to_owned())))
+        })
         .collect()
 }
 
-/// The late values that the controls of one activity set.
-pub(crate) fn set_by(activity: &Node, catalogue: &Catalogue) -> Late {
-    let mut late = Late::new();
-    for control in activity.get("controls").map_or(&[][..], Node::items) {
-        let module = control
-            .get("provider")
-            .and_then(|provider| provider.get("module"))
-            .and_then(Node::as_text);
-        let declared = catalogue
-            .controls
-            .iter()
-            .find(|(known, _)| Some(*known) == module);
-        if let Some((module, sets)) = declared {
-            let names = sets.iter();
-            late.extend(names.map(|name| ((*name).to_owned(), (*module).to_owned())));
-        }
-    }
-    late
+fn outputs(activity: &Node) -> impl Iterator<Item = (String, Setter)> {
+    let name = activity.get("name").and_then(Node::as_text);
+    let name = name.unwrap_or_default();
+    let outputs = activity.get("outputs").map_or(&[][..], Node::entries);
+    let names = outputs.iter().map(|entry| entry.key.clone());
+    names.map(move |output| (output, Setter::Output(name.to_owned())))
 }
 
-impl FunctionCall {
-    /// The arguments with the values that controls have set by now. A text that is nothing but a
-    /// variable takes over the value's type.
-    ///
-    /// # Errors
-    /// In words, which value has not been set, and by which control it would have been.
-    pub fn filled_in(
-        &self,
-        values: &BTreeMap<String, Value>,
-    ) -> Result<serde_json::Map<String, Value>, String> {
-        self.arguments
-            .iter()
-            .map(|(name, argument)| Ok((name.clone(), self.filled(argument, values)?)))
-            .collect()
-    }
-
-    /// The control of the first value that is used and not set yet.
-    pub fn waits_for(&self, values: &BTreeMap<String, Value>) -> Option<String> {
-        let used = |name: &str| {
-            let variable = format!("${{{name}}}");
-            self.arguments
-                .values()
-                .any(|argument| uses(argument, &variable))
-        };
-        let mut unset = self
-            .late
-            .iter()
-            .filter(|(name, _)| !values.contains_key(*name) && used(name));
-        unset.next().map(|(_, control)| control.clone())
-    }
-
-    fn filled(&self, argument: &Value, values: &BTreeMap<String, Value>) -> Result<Value, String> {
-        Ok(match argument {
-            Value::Array(items) => Value::Array(
-                items
-                    .iter()
-                    .map(|item| self.filled(item, values))
-                    .collect::<Result<_, _>>()?,
-            ),
-            Value::Object(entries) => Value::Object(
-                entries
-                    .iter()
-                    .map(|(key, value)| Ok((key.clone(), self.filled(value, values)?)))
-                    .collect::<Result<_, String>>()?,
-            ),
-            Value::String(text) => {
-                let mut text = text.clone();
-                for (name, control) in &self.late {
-                    let variable = format!("${{{name}}}");
-                    if !text.contains(&variable) {
-                        continue;
-                    }
-                    let value = values.get(name).ok_or_else(|| {
-                        format!("`{variable}` has no value: the control {control} did not set it")
-                    })?;
-                    if text == variable {
-                        return Ok(value.clone());
-                    }
-                    let shown = value
-                        .as_str()
-                        .map_or_else(|| value.to_string(), str::to_owned);
-                    text = text.replace(&variable, &shown);
-                }
-                Value::String(text)
-            }
-            other => other.clone(),
-        })
-    }
+fn module(control: &Node) -> Option<&str> {
+    control.get("provider")?.get("module")?.as_text()
 }
 
-fn uses(argument: &Value, variable: &str) -> bool {
-    match argument {
-        Value::Array(items) => items.iter().any(|item| uses(item, variable)),
-        Value::Object(entries) => entries.values().any(|value| uses(value, variable)),
-        Value::String(text) => text.contains(variable),
-        _ => false,
-    }
+/// The controls of all levels.
+fn all_controls(root: &Node) -> impl Iterator<Item = &Node> {
+    let hypothesis = root.get("steady-state-hypothesis");
+    let probes = hypothesis.and_then(|node| node.get("probes"));
+    let activities = [probes, root.get("method"), root.get("rollbacks")];
+    let activities = activities.into_iter().flatten().flat_map(Node::items);
+    [Some(root), hypothesis]
+        .into_iter()
+        .flatten()
+        .chain(activities)
+        .filter_map(|holder| holder.get("controls"))
+        .flat_map(Node::items)
 }

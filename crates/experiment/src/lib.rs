@@ -4,36 +4,51 @@
 //! 1. [`parse`] reports every error of a document at once, each at its place; a key is carried out
 //!    or refused, never silently ignored (but for `version` and keys that begin with `x-`).
 //! 2. An [`Experiment`] is complete: variables are substituted, defaults are filled in, units are
-//!    converted, names are resolved. Nothing downstream sees the document.
+//!    converted, names are resolved. Values that nobody knows yet are the one exception; a plan says
+//!    which these are, and is made again with them. Nothing downstream reads the document.
 //! 3. [`schema`] is generated from the tables that [`parse`] checks against.
 //!
 //! It does no IO and reads no clock: text, the catalogue of faults and the environment are passed
 //! in. Whether targets exist and services answer is for the engine's preflight, where plans go next.
 
 mod binding;
+mod condition;
+mod configuration;
+mod draft;
 mod late;
+mod overrides;
 mod plan;
 mod read;
+mod reference;
 mod substitution;
 mod table;
-mod tolerance;
+mod vault;
+
+use std::sync::Arc;
 
 use shaketable_document::{Diagnostics, Field, Node, Source};
 
+use draft::{Draft, Shared};
+
 pub use binding::Bindings;
+pub use condition::Condition;
+pub use overrides::{OverrideError, Overrides};
 pub use plan::{
-    Activity, ActivityKind, Endpoints, Experiment, FaultCall, FunctionCall, HttpRequest,
-    Hypothesis, LedgerPlan, Provider, Safeguard, Stage, StageSource, SystemRef, Target, Value,
-    Workload,
-};
-pub use plan::{
-    DRAIN_TIMEOUT_DEFAULT, FREQUENCY_DEFAULT, HTTP_TIMEOUT_DEFAULT, MAX_IN_FLIGHT_DEFAULT,
-    POSTGRES_TIMEOUT_DEFAULT, PROCESS_TIMEOUT_DEFAULT, STEADY_TIMEOUT_DEFAULT, WARM_UP_DEFAULT,
+    ASK_INTERVAL_DEFAULT, DRAIN_TIMEOUT_DEFAULT, FREQUENCY_DEFAULT, HTTP_TIMEOUT_DEFAULT,
+    MAX_IN_FLIGHT_DEFAULT, POSTGRES_TIMEOUT_DEFAULT, PROCESS_TIMEOUT_DEFAULT,
+    PYTHON_TIMEOUT_DEFAULT, RETRY_INTERVAL_DEFAULT, STEADY_TIMEOUT_DEFAULT, WARM_UP_DEFAULT,
     WORKLOAD_TIMEOUT_DEFAULT,
 };
-
+pub use plan::{
+    Activity, ActivityKind, ConfigurationSource, Contribution, Control, ControlScope, Dry,
+    Endpoints, Experiment, FaultCall, Found, FunctionCall, HttpBody, HttpCall, HttpRequest,
+    Hypothesis, HypothesisStrategy, LateValue, LedgerPlan, ProcessArguments, ProcessCall, Provider,
+    PythonCall, PythonRuntime, Retries, RollbackStrategy, Safeguard, SecretGroup, Setter, Stage,
+    StageSource, SystemRef, Target, Tolerance, UnknownName, Until, Value, ValueSource, Values,
+    Workload,
+};
 pub use shaketable_ledger::{Measure, StageRole};
-pub use tolerance::Tolerance;
+pub use vault::{Vault, VaultAuthentication};
 
 /// What experiments may name; it lives elsewhere and is passed in.
 #[derive(Debug, Clone, Default)]
@@ -66,6 +81,11 @@ impl Catalogue {
         let mut functions = self.functions.iter();
         functions.find(|function| function.module == module && function.name == name)
     }
+
+    /// Whether a control is native.
+    pub(crate) fn has_control(&self, module: &str) -> bool {
+        self.controls.iter().any(|(known, _)| *known == module)
+    }
 }
 
 /// What an experiment may say about one function of an extension.
@@ -90,7 +110,8 @@ impl FunctionDeclaration {
     }
 }
 
-/// Reads an experiment. `environment` gives the values of `{type: env}` configuration.
+/// Reads an experiment. `environment` gives the values of variables of type env, `overrides` go
+/// before what the document says.
 ///
 /// The diagnostics beside the plan are warnings.
 ///
@@ -100,26 +121,21 @@ pub fn parse(
     source: &Source,
     catalogue: &Catalogue,
     environment: &dyn Fn(&str) -> Option<String>,
+    overrides: &Overrides,
 ) -> Result<(Experiment, Diagnostics), Diagnostics> {
+    let environment = |name: &str| overrides.environment(name).or_else(|| environment(name));
     let mut root = shaketable_document::parse(source)?;
     let mut diagnostics = Diagnostics::new();
-    let configuration = substitution::resolve(&root, environment, &mut diagnostics);
-    substitution::substitute(&mut root, &configuration, catalogue, &mut diagnostics);
-    let unresolved: Vec<_> = diagnostics.iter().map(|problem| problem.span).collect();
-
-    let mut checked = Diagnostics::new();
-    table::with_root(&catalogue.faults, |table| {
-        shaketable_document::check(&root, table, &mut checked);
-    });
-    let mut reader = read::Reader::new(catalogue, &configuration, &mut checked);
-    let experiment = reader.experiment(&root);
-
-    // A text whose variable is unknown has been reported; what it would have been is not known.
-    for problem in checked.iter() {
-        if !unresolved.contains(&problem.span) {
-            diagnostics.push(problem.clone());
-        }
-    }
+    overrides.apply(&mut root, &mut diagnostics);
+    reference::expand(&mut root, &mut diagnostics);
+    let draft = Draft(Arc::new(Shared {
+        values: configuration::values(&root, &environment, &mut diagnostics),
+        order: Arc::new(late::order(&root, catalogue)),
+        secrets: read::secrets(&root, &environment, &mut diagnostics),
+        catalogue: Arc::new(catalogue.clone()),
+        root,
+    }));
+    let experiment = draft.plan(&mut diagnostics);
     diagnostics.sort();
     match experiment {
         Some(experiment) if !diagnostics.has_errors() => Ok((experiment, diagnostics)),
@@ -159,7 +175,7 @@ fn refuse_variables(node: &Node, diagnostics: &mut Diagnostics) {
 
 /// The JSON Schema of experiments, for editors, with the faults of the catalogue.
 pub fn schema(faults: &[FaultDeclaration]) -> serde_json::Value {
-    table::with_root(faults, |table| {
+    table::with_schema(faults, |table| {
         shaketable_document::schema(
             table,
             "Shaketable experiment",

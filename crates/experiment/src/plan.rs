@@ -1,13 +1,29 @@
 //! The plan: an experiment as it will be carried out.
 
+mod activity;
+mod control;
+mod provider;
+mod value_source;
+
 use std::collections::BTreeMap;
-use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use shaketable_document::Span;
-use shaketable_ledger::{Measure, StageRole};
+use shaketable_ledger::StageRole;
 
-use crate::Tolerance;
+pub use activity::{
+    ASK_INTERVAL_DEFAULT, Activity, ActivityKind, Hypothesis, LateValue, RETRY_INTERVAL_DEFAULT,
+    Retries, Safeguard, Setter, Tolerance, Until,
+};
+pub use control::{Control, ControlScope};
+pub use provider::{
+    FaultCall, FunctionCall, HttpBody, HttpCall, HttpRequest, ProcessArguments, ProcessCall,
+    Provider, PythonCall, Target, Value,
+};
+pub use value_source::{ConfigurationSource, Found, SecretGroup, ValueSource, Values};
+
+use crate::draft::Draft;
 
 /// How long the workload runs before the hypothesis is first asked, unless the document says.
 pub const WARM_UP_DEFAULT: Duration = Duration::from_secs(5);
@@ -26,10 +42,17 @@ pub const POSTGRES_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 pub const FREQUENCY_DEFAULT: Duration = Duration::from_secs(1);
 /// Timeout of a process activity, unless the document says.
 pub const PROCESS_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// Timeout of a function in Python, unless the document says.
+pub const PYTHON_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10 * 60);
 /// Most requests of a workload that are unanswered at once, unless the document says.
 pub const MAX_IN_FLIGHT_DEFAULT: usize = 5000;
 
 /// A whole experiment.
+///
+/// Values that are found out only when the experiment is run are not in it yet: it
+/// [waits](Experiment::waits) for its `sources` and `secrets`, and [`Experiment::with`] is the plan
+/// with them. Until then a text holds their `${name}` as it was written, and what else such a text
+/// stands for is left at its default.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Experiment {
     /// What it shows, in a line.
@@ -42,28 +65,237 @@ pub struct Experiment {
     pub system: Option<SystemRef>,
     /// The running system it is about instead, if the experiment names one.
     pub endpoints: Option<Endpoints>,
-    /// The configuration with environment values filled in.
+    /// The configuration as far as it is known.
     pub configuration: BTreeMap<String, serde_json::Value>,
+    /// The configuration that has to be found out before the run, in the document's order.
+    pub sources: Vec<ConfigurationSource>,
+    /// The secrets, none of them found out yet, in the document's order.
+    pub secrets: Vec<SecretGroup>,
     /// The load.
     pub workload: Option<Workload>,
     /// How every message is accounted for.
     pub ledger: Option<LedgerPlan>,
-    /// What has to hold before and after.
+    /// What has to hold.
     pub hypothesis: Option<Hypothesis>,
-    /// From one question to the next while the method is carried out; `None`: it is not asked then.
-    pub continuously: Option<Duration>,
+    /// When the hypothesis is asked.
+    pub strategy: HypothesisStrategy,
+    /// From one question to the next while the method is carried out.
+    pub frequency: Duration,
     /// What is done, in order.
     pub method: Vec<Activity>,
-    /// What is done at the end in any case, in order.
+    /// What is done at the end, in order.
     pub rollbacks: Vec<Activity>,
+    /// When the rollbacks are carried out.
+    pub rollback_strategy: RollbackStrategy,
     /// What is watched all the time; a breach aborts.
     pub safeguards: Vec<Safeguard>,
+    /// Controls around the experiment, and around every part that inherits them.
+    pub controls: Vec<Control>,
+    /// The Python that modules of extensions are run with.
+    pub python: PythonRuntime,
+    /// What is not really done, unless the command line says something else.
+    pub dry: Option<Dry>,
+    /// Data of other tools, each with a `name`; means nothing here.
+    pub extensions: Vec<serde_json::Value>,
+    /// What the experiment contributes to, and how much.
+    pub contributions: BTreeMap<String, Contribution>,
     /// How long the workload runs before the hypothesis is first asked.
     pub warm_up: Duration,
     /// How long the system may take to become steady.
     pub steady_timeout: Duration,
     /// How long work in flight may take after the load has stopped.
     pub drain_timeout: Duration,
+    /// The document as it was written, with overrides and references carried out, but no variable
+    /// filled in. Secrets that stand in it literally are there.
+    pub source: serde_json::Value,
+    /// What the plan was read from.
+    pub(crate) draft: Draft,
+}
+
+/// When the hypothesis is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HypothesisStrategy {
+    /// Before the method and after it.
+    #[default]
+    Default,
+    /// Before the method only.
+    BeforeMethodOnly,
+    /// After the method only.
+    AfterMethodOnly,
+    /// While the method is carried out only.
+    DuringMethodOnly,
+    /// Before, after, and all the time in between.
+    Continuously,
+    /// Never.
+    Skip,
+}
+
+impl HypothesisStrategy {
+    /// Its names in documents, in the order of the cases.
+    pub const NAMES: [&'static str; 6] = [
+        "default",
+        "before-method-only",
+        "after-method-only",
+        "during-method-only",
+        "continuously",
+        "skip",
+    ];
+
+    /// Whether the hypothesis is asked before the method.
+    pub fn before(self) -> bool {
+        matches!(
+            self,
+            Self::Default | Self::BeforeMethodOnly | Self::Continuously
+        )
+    }
+
+    /// Whether the hypothesis is asked while the method is carried out.
+    pub fn during(self) -> bool {
+        matches!(self, Self::DuringMethodOnly | Self::Continuously)
+    }
+
+    /// Whether the hypothesis is asked after the method.
+    pub fn after(self) -> bool {
+        matches!(
+            self,
+            Self::Default | Self::AfterMethodOnly | Self::Continuously
+        )
+    }
+}
+
+impl FromStr for HypothesisStrategy {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        match name {
+            "default" => Ok(Self::Default),
+            "before-method-only" => Ok(Self::BeforeMethodOnly),
+            "after-method-only" => Ok(Self::AfterMethodOnly),
+            "during-method-only" => Ok(Self::DuringMethodOnly),
+            // The Chaos Toolkit takes the second spelling, too.
+            "continuously" | "continously" => Ok(Self::Continuously),
+            "skip" => Ok(Self::Skip),
+            _ => Err(UnknownName::new(name, &Self::NAMES)),
+        }
+    }
+}
+
+/// When the rollbacks are carried out. Faults are healed in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RollbackStrategy {
+    /// However the run ended, also early.
+    #[default]
+    Default,
+    /// The same, in the Chaos Toolkit's words.
+    Always,
+    /// Never.
+    Never,
+    /// Only when the hypothesis was seen not to hold.
+    Deviated,
+}
+
+impl RollbackStrategy {
+    /// Its names in documents, in the order of the cases.
+    pub const NAMES: [&'static str; 4] = ["default", "always", "never", "deviated"];
+}
+
+impl FromStr for RollbackStrategy {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        match name {
+            "default" => Ok(Self::Default),
+            "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            "deviated" => Ok(Self::Deviated),
+            _ => Err(UnknownName::new(name, &Self::NAMES)),
+        }
+    }
+}
+
+/// What of an experiment is not really done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dry {
+    /// Probes are not asked.
+    Probes,
+    /// Actions are not carried out.
+    Actions,
+    /// Neither probes nor actions.
+    Activities,
+    /// Pauses are not waited for.
+    Pause,
+}
+
+impl Dry {
+    /// Its names in documents, in the order of the cases.
+    pub const NAMES: [&'static str; 4] = ["probes", "actions", "activities", "pause"];
+
+    /// Whether an activity of that kind is left out.
+    pub fn leaves_out(self, kind: ActivityKind) -> bool {
+        match self {
+            Self::Probes => kind == ActivityKind::Probe,
+            Self::Actions => kind == ActivityKind::Action,
+            Self::Activities => true,
+            Self::Pause => false,
+        }
+    }
+}
+
+impl FromStr for Dry {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        match name {
+            "probes" => Ok(Self::Probes),
+            "actions" => Ok(Self::Actions),
+            "activities" => Ok(Self::Activities),
+            "pause" => Ok(Self::Pause),
+            _ => Err(UnknownName::new(name, &Self::NAMES)),
+        }
+    }
+}
+
+/// A name that is none of those that exist.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` is none of {known}")]
+pub struct UnknownName {
+    name: String,
+    known: String,
+}
+
+impl UnknownName {
+    fn new(name: &str, known: &[&str]) -> UnknownName {
+        UnknownName {
+            name: name.to_owned(),
+            known: known.join(", "),
+        }
+    }
+}
+
+/// How much an experiment contributes to something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contribution {
+    /// Much.
+    High,
+    /// Some.
+    Medium,
+    /// Little.
+    Low,
+    /// Nothing.
+    None,
+}
+
+/// The Python that modules of extensions are run with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PythonRuntime {
+    /// The interpreter; what the environment offers if none is given.
+    pub interpreter: Option<String>,
+    /// Packages that have to be there, as requirements; `uv` provides them.
+    pub dependencies: Vec<String>,
+    /// Whether only these packages are to be seen.
+    pub isolated: bool,
+    /// The version of Python that is wanted; `uv` provides it.
+    pub version: Option<String>,
 }
 
 /// The system an experiment is about.
@@ -107,19 +339,6 @@ pub struct Workload {
     pub at: Span,
 }
 
-/// An HTTP request.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HttpRequest {
-    /// Its method, in capitals.
-    pub method: String,
-    /// Its address.
-    pub url: String,
-    /// Additional headers.
-    pub headers: BTreeMap<String, String>,
-    /// Its body, sent as JSON.
-    pub json: Option<serde_json::Value>,
-}
-
 /// How every message is accounted for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LedgerPlan {
@@ -161,176 +380,4 @@ pub enum StageSource {
         /// The query.
         query: String,
     },
-}
-
-/// The steady-state hypothesis.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Hypothesis {
-    /// What is claimed, in a line.
-    pub title: String,
-    /// The probes, each with a tolerance.
-    pub probes: Vec<Activity>,
-}
-
-/// A probe that is asked again and again; when its tolerance does not hold, the run is aborted.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Safeguard {
-    /// The probe, with a tolerance.
-    pub activity: Activity,
-    /// From one question to the next.
-    pub every: Duration,
-}
-
-/// One thing that is asked or done.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Activity {
-    /// Whether it asks or acts.
-    pub kind: ActivityKind,
-    /// What it is called.
-    pub name: String,
-    /// What carries it out.
-    pub provider: Provider,
-    /// What its output has to be.
-    pub tolerance: Option<Tolerance>,
-    /// Modules of the controls that are called after it.
-    pub controls: Vec<String>,
-    /// Pause before it.
-    pub pauses_before: Duration,
-    /// Pause after it.
-    pub pauses_after: Duration,
-    /// Where the document says so.
-    pub at: Span,
-}
-
-/// Whether an activity asks or acts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ActivityKind {
-    /// It observes the system.
-    Probe,
-    /// It changes the system.
-    Action,
-}
-
-/// What carries an activity out.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Provider {
-    /// One HTTP request; its output is a map with `status`, `headers` and `body`.
-    Http {
-        /// The request.
-        request: HttpRequest,
-        /// How long it may take.
-        timeout: Duration,
-    },
-    /// One process, without a shell; its output is a map with `status`, `stdout` and `stderr`.
-    Process {
-        /// The program.
-        path: String,
-        /// Its arguments.
-        arguments: Vec<String>,
-        /// How long it may run.
-        timeout: Duration,
-    },
-    /// A fault of the catalogue.
-    Fault(FaultCall),
-    /// A native function of an extension, or of Kafka's control plane.
-    Function(FunctionCall),
-    /// A function that is not native and that faults stand for.
-    Bound {
-        /// The function, as `module.function`.
-        function: String,
-        /// What is injected instead, in this order.
-        calls: Vec<FaultCall>,
-    },
-    /// A query; its output is its only value, or else the list of its rows.
-    Postgres {
-        /// The database, as a connection URL.
-        url: String,
-        /// The query.
-        query: String,
-        /// How long it may take.
-        timeout: Duration,
-    },
-    /// A number of the ledger.
-    Ledger {
-        /// Which number.
-        measure: Measure,
-    },
-}
-
-/// One call of a native function.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FunctionCall {
-    /// Its module.
-    pub module: String,
-    /// Its name.
-    pub function: String,
-    /// Its arguments by name. Texts may hold `${name}` of values that controls set during the run.
-    pub arguments: serde_json::Map<String, serde_json::Value>,
-    /// Names of those values, each with the control that sets it.
-    pub late: BTreeMap<String, String>,
-    /// Where the document says so.
-    pub at: Span,
-}
-
-/// One use of a fault.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FaultCall {
-    /// The fault's name in the catalogue.
-    pub fault: String,
-    /// What it hits.
-    pub target: Target,
-    /// Where the document names the target.
-    pub target_at: Span,
-    /// The parameters that were given; those left out have the fault's own defaults.
-    pub parameters: BTreeMap<String, Value>,
-    /// The file whose binding this is a use of; `None` when the document itself says it.
-    pub bound_in: Option<String>,
-}
-
-/// What a fault hits, by role; resolved at the moment of injection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// The broker that leads a partition.
-    LeaderOf {
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: i32,
-    },
-    /// The Kafka broker with that node id.
-    Broker(i32),
-    /// The active controller of the Kafka cluster.
-    Controller,
-    /// A service of the system.
-    Service(String),
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Target::LeaderOf { topic, partition } => {
-                write!(formatter, "leader of {topic}/{partition}")
-            }
-            Target::Broker(node) => write!(formatter, "broker {node}"),
-            Target::Controller => formatter.write_str("controller"),
-            Target::Service(name) => write!(formatter, "service {name}"),
-        }
-    }
-}
-
-/// A parameter of a fault.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value {
-    /// Text, or one of a choice.
-    Text(String),
-    /// A whole number.
-    Integer(i64),
-    /// Any number; a rate is per second.
-    Number(f64),
-    /// A truth value.
-    Bool(bool),
-    /// A duration.
-    Duration(Duration),
-    /// Texts by name.
-    Map(BTreeMap<String, String>),
 }

@@ -1,185 +1,23 @@
 //! The tables of experiments: the single definition of what a document may contain.
 
+mod definition;
+mod load;
 mod provider;
+mod runtime;
+mod tolerance;
 
 use shaketable_document::{Data, Diagnostics, Entry, Field, Kind, Node, Object};
 
 use crate::FaultDeclaration;
+use crate::read::Section;
+use load::{LEDGER, WORKLOAD};
 use provider::{
-    CONTROL, HTTP_PROVIDER, HTTP_REQUEST, KAFKA_PROVIDER, LEDGER_PROVIDER, POSTGRES_PROVIDER,
-    PROCESS_PROVIDER, PYTHON_PROVIDER,
+    HTTP_PROVIDER, KAFKA_PROVIDER, LEDGER_PROVIDER, POSTGRES_PROVIDER, PROCESS_PROVIDER,
+    PYTHON_PROVIDER,
 };
-
-/// Why what belongs to another tool is refused.
-const NOT_YET: &str = "the Chaos Toolkit knows it; remove it, or run this experiment there";
+use runtime::{CONTRIBUTIONS, CONTROL, DRY, OUTPUTS, PAUSES, REFERENCE, RETRIES, RUNTIME};
 
 const SCALAR: Kind<'static> = Kind::AnyOf(&[Kind::Text, Kind::Integer, Kind::Number, Kind::Bool]);
-
-const ENVIRONMENT_VALUE: Object<'static> = Object {
-    name: "environment value",
-    doc: "A value from an environment variable.",
-    fields: &[
-        Field::required("key", Kind::Text, "The environment variable."),
-        Field::optional("default", SCALAR, "The value if the variable is not set."),
-        Field::refused("env_var_type", NOT_YET),
-    ],
-};
-
-const CONFIGURATION_VALUE: Kind<'static> = Kind::AnyOf(&[
-    Kind::Text,
-    Kind::Integer,
-    Kind::Number,
-    Kind::Bool,
-    Kind::List(&Kind::Any),
-    Kind::Tagged {
-        tag: "type",
-        cases: &[
-            ("env", Kind::Object(&ENVIRONMENT_VALUE)),
-            ("probe", Kind::Refused(NOT_YET)),
-        ],
-    },
-]);
-
-const WORKLOAD: Object<'static> = Object {
-    name: "workload",
-    doc: "A load: requests at a rate that does not depend on the answers.",
-    fields: &[
-        Field::required(
-            "http",
-            Kind::Object(&HTTP_REQUEST),
-            "The request that is sent.",
-        ),
-        Field::required("rate", Kind::Rate, "How many requests begin per second."),
-        Field::required(
-            "identity",
-            Kind::Text,
-            "Where the acknowledged identity is in the response: a JSONPath such as $.id.",
-        ),
-        Field::optional(
-            "timeout",
-            Kind::Duration,
-            "How long one request may take; 10s by default.",
-        ),
-        Field::optional(
-            "max-in-flight",
-            Kind::Integer,
-            "Most requests that are unanswered at once; 5000 by default.",
-        ),
-    ],
-};
-
-const KAFKA_STAGE: Object<'static> = Object {
-    name: "kafka stage",
-    doc: "All records of a topic.",
-    fields: &[
-        Field::required("topic", Kind::Text, "The topic."),
-        Field::required(
-            "identity",
-            Kind::Text,
-            "Where the identity is in a record's value: a JSONPath such as $.id.",
-        ),
-    ],
-};
-
-const POSTGRES_STAGE: Object<'static> = Object {
-    name: "postgres stage",
-    doc: "The rows of a query.",
-    fields: &[
-        Field::required("url", Kind::Text, "The database, as a connection URL."),
-        Field::required(
-            "query",
-            Kind::Text,
-            "The query: the first column is the identity, a second one the value.",
-        ),
-    ],
-};
-
-const STAGE: Object<'static> = Object {
-    name: "stage",
-    doc: "One place where messages are looked for: a topic or a query.",
-    fields: &[
-        Field::required("name", Kind::Text, "What it is called; unique."),
-        Field::optional(
-            "kafka",
-            Kind::Object(&KAFKA_STAGE),
-            "All records of a topic.",
-        ),
-        Field::optional(
-            "postgres",
-            Kind::Object(&POSTGRES_STAGE),
-            "The rows of a query.",
-        ),
-        Field::optional(
-            "role",
-            Kind::Choice(&["trace", "settled", "unwanted"]),
-            "What it means to be found there; trace by default.",
-        ),
-        Field::optional(
-            "within",
-            Kind::Duration,
-            "How long after it was due to be sent a message may take to settle; for settled stages only.",
-        ),
-    ],
-};
-
-const LEDGER: Object<'static> = Object {
-    name: "ledger",
-    doc: "How every message is accounted for.",
-    fields: &[
-        Field::required(
-            "acknowledged",
-            Kind::Text,
-            "The workload whose acknowledgements are accounted for.",
-        ),
-        Field::required(
-            "stages",
-            Kind::List(&Kind::Object(&STAGE)),
-            "Where messages are looked for; at least one stage is settled.",
-        ),
-    ],
-};
-
-const RANGE: Object<'static> = Object {
-    name: "range tolerance",
-    doc: "A number in an inclusive range.",
-    fields: &[
-        Field::required(
-            "range",
-            Kind::List(&Kind::Number),
-            "Lowest and highest number.",
-        ),
-        Field::refused("target", NOT_YET),
-    ],
-};
-
-const TOLERANCE_FORMS: &str =
-    "supported are true or false, a number, text, a list, and {type: range, range: [low, high]}";
-
-const TOLERANCE: Kind<'static> = Kind::AnyOf(&[
-    Kind::Bool,
-    Kind::Integer,
-    Kind::Number,
-    Kind::Text,
-    Kind::List(&SCALAR),
-    Kind::Tagged {
-        tag: "type",
-        cases: &[
-            ("range", Kind::Object(&RANGE)),
-            ("regex", Kind::Refused(TOLERANCE_FORMS)),
-            ("jsonpath", Kind::Refused(TOLERANCE_FORMS)),
-            ("probe", Kind::Refused(TOLERANCE_FORMS)),
-        ],
-    },
-]);
-
-const PAUSES: Object<'static> = Object {
-    name: "pauses",
-    doc: "Pauses around an activity.",
-    fields: &[
-        Field::optional("before", Kind::Duration, "Pause before it."),
-        Field::optional("after", Kind::Duration, "Pause after it."),
-    ],
-};
 
 /// Roles of a target that are written as a key with a name.
 const NAMED_ROLES: &[(&str, Kind<'static>)] = &[
@@ -187,38 +25,6 @@ const NAMED_ROLES: &[(&str, Kind<'static>)] = &[
     ("broker", Kind::AnyOf(&[Kind::Integer, Kind::Text])),
     ("service", Kind::Text),
 ];
-
-/// When the hypothesis is asked.
-const HYPOTHESIS_RUNTIME: Object<'static> = Object {
-    name: "hypothesis runtime",
-    doc: "When the hypothesis is asked.",
-    fields: &[
-        Field::optional(
-            "strategy",
-            Kind::Choice(&["default", "continuously"]),
-            "`default`: before the method and after it; `continuously`: all the time in between, too.",
-        ),
-        Field::optional(
-            "frequency",
-            Kind::Duration,
-            "From one question to the next, with `continuously`; 1s by default.",
-        ),
-    ],
-};
-
-const RUNTIME: Object<'static> = Object {
-    name: "runtime",
-    doc: "How the experiment is run.",
-    fields: &[
-        Field::optional(
-            "hypothesis",
-            Kind::Object(&HYPOTHESIS_RUNTIME),
-            "When the hypothesis is asked.",
-        ),
-        Field::refused("rollbacks", NOT_YET),
-        Field::refused("python", NOT_YET),
-    ],
-};
 
 /// A running system that is used as it is.
 pub(crate) const ENDPOINTS: Object<'static> = Object {
@@ -268,10 +74,53 @@ pub(crate) fn check_value(key: &str, value: &Node, kind: Kind<'_>, diagnostics: 
 /// The role of a target that stands for itself.
 const CONTROLLER: Kind<'static> = Kind::Choice(&["controller"]);
 
-/// Puts the table together with the catalogue's faults and hands it to `body`.
-pub(crate) fn with_root<R>(faults: &[FaultDeclaration], body: impl FnOnce(&Object<'_>) -> R) -> R {
+/// The tables of a document and of its parts.
+pub(crate) struct Tables<'t> {
+    /// A whole experiment.
+    pub(crate) experiment: Object<'t>,
+    /// An activity.
+    activity: Object<'t>,
+    /// A probe that finds out a value of the configuration.
+    pub(crate) definition: Object<'t>,
+    /// A probe that judges an output.
+    judge: Object<'t>,
+}
+
+impl<'t> Tables<'t> {
+    /// The table of an activity that stands there.
+    pub(crate) fn of(&self, section: Section) -> &Object<'t> {
+        match section {
+            Section::Hypothesis | Section::Method | Section::Rollbacks | Section::Safeguards => {
+                &self.activity
+            }
+            Section::Configuration => &self.definition,
+            Section::Tolerance => &self.judge,
+        }
+    }
+}
+
+/// Puts the tables together with the catalogue's faults and hands them to `body`.
+pub(crate) fn with_tables<R>(
+    faults: &[FaultDeclaration],
+    body: impl FnOnce(&Tables<'_>) -> R,
+) -> R {
+    with_provider(faults, |provider| tables(provider, false, body))
+}
+
+/// The table for the schema: references stand in it, which are carried out before the check, and
+/// where values of the configuration come from, which is checked by itself.
+pub(crate) fn with_schema<R>(
+    faults: &[FaultDeclaration],
+    body: impl FnOnce(&Object<'_>) -> R,
+) -> R {
+    with_provider(faults, |provider| {
+        tables(provider, true, |tables| body(&tables.experiment))
+    })
+}
+
+fn with_provider<R>(faults: &[FaultDeclaration], body: impl FnOnce(Kind<'_>) -> R) -> R {
     with_fault(faults, |fault| {
-        let provider = Kind::Tagged {
+        body(Kind::Tagged {
             tag: "type",
             cases: &[
                 ("http", Kind::Object(&HTTP_PROVIDER)),
@@ -282,9 +131,26 @@ pub(crate) fn with_root<R>(faults: &[FaultDeclaration], body: impl FnOnce(&Objec
                 ("kafka", Kind::Object(&KAFKA_PROVIDER)),
                 ("postgres", Kind::Object(&POSTGRES_PROVIDER)),
             ],
-        };
-        root(provider, body)
+        })
     })
+}
+
+/// Checks where a value comes from that is stored somewhere: `kind` is its type.
+pub(crate) fn check_definition(
+    definition: &Node,
+    kind: &str,
+    name: &str,
+    diagnostics: &mut Diagnostics,
+) {
+    let cases = definition::STORED;
+    if cases.iter().any(|(case, _)| *case == kind) {
+        check_value(
+            name,
+            definition,
+            Kind::Tagged { tag: "type", cases },
+            diagnostics,
+        );
+    }
 }
 
 /// Hands the table of one use of a fault, whatever the fault, to `body`.
@@ -323,15 +189,56 @@ pub(crate) fn with_fault<R>(faults: &[FaultDeclaration], body: impl FnOnce(Kind<
     body(fault)
 }
 
-fn root<R>(provider: Kind<'_>, body: impl FnOnce(&Object<'_>) -> R) -> R {
+fn tables<R>(provider: Kind<'_>, schema: bool, body: impl FnOnce(&Tables<'_>) -> R) -> R {
     let name = Field::required("name", Kind::Text, "What it is called.");
+    let optional_name = Field::optional("name", Kind::Text, "What it is called.");
     let provider = Field::required("provider", provider, "What carries it out.");
+    let is_probe = Field::required("type", Kind::Choice(&["probe"]), "Always a probe.");
+    let timeout = Field::optional("timeout", Kind::Duration, "How long it may take in all.");
+    let judge = Object {
+        name: "probe tolerance",
+        doc: "A probe that gets the output as its argument `value` and judges it.",
+        fields: &[optional_name, provider, timeout],
+    };
+    let (cases, cases_and_tag);
+    cases = tolerance::cases(Kind::Object(&judge));
+    cases_and_tag = tolerance::kinds(&cases);
+    let tolerance_kind = Kind::AnyOf(&cases_and_tag);
     let tolerance = |required| Field {
         name: "tolerance",
-        kind: TOLERANCE,
+        kind: tolerance_kind,
         required,
         doc: "What its output has to be.",
     };
+    let until = Object {
+        name: "until",
+        doc: "Asking again until a tolerance holds.",
+        fields: &[
+            tolerance(true),
+            Field::required(
+                "timeout",
+                Kind::Duration,
+                "How long it may take until it holds.",
+            ),
+            Field::optional(
+                "every",
+                Kind::Duration,
+                "From one question to the next; 500ms by default.",
+            ),
+        ],
+    };
+    let with_references = [Kind::Object(&CONTROL), Kind::Object(&REFERENCE)];
+    let control = if schema {
+        Kind::AnyOf(&with_references)
+    } else {
+        Kind::Object(&CONTROL)
+    };
+    let controls = |doc| Field::optional("controls", Kind::List(&control), doc);
+    let retries = Field::optional(
+        "retries",
+        Kind::Object(&RETRIES),
+        "Trying again when it fails.",
+    );
     let activity = Object {
         name: "activity",
         doc: "One thing that is asked or done.",
@@ -344,22 +251,55 @@ fn root<R>(provider: Kind<'_>, body: impl FnOnce(&Object<'_>) -> R) -> R {
             name,
             provider,
             tolerance(false),
-            Field::optional("pauses", Kind::Object(&PAUSES), "Pauses around it."),
-            Field::optional("background", Kind::Bool, "Only false is supported."),
-            Field::refused("ref", "write the activity out here"),
             Field::optional(
-                "controls",
-                Kind::List(&Kind::Object(&CONTROL)),
-                "Controls around it.",
+                "within",
+                Kind::Duration,
+                "How long the tolerance may take to hold; for probes of the hypothesis.",
             ),
-            Field::refused("dry", NOT_YET),
-            Field::refused("timeout", "give it to the provider"),
+            Field::optional(
+                "until",
+                Kind::Object(&until),
+                "What is waited for; for probes of the method and the rollbacks.",
+            ),
+            retries,
+            timeout,
+            Field::optional(
+                "outputs",
+                OUTPUTS,
+                "Variables for later activities, each with the JSONPath of its value in the output.",
+            ),
+            Field::optional("pauses", Kind::Object(&PAUSES), "Pauses around it."),
+            Field::optional(
+                "background",
+                Kind::Bool,
+                "Whether the next one begins without waiting for its end.",
+            ),
+            controls("Controls around it."),
+            Field::optional("dry", DRY, "What of it is not really done."),
             Field::refused("configuration", "write it at the top of the document"),
-            Field::refused("secrets", NOT_YET),
+            Field::refused("secrets", "name groups of secrets in the provider"),
         ],
     };
-    let activity = Kind::Object(&activity);
-    let activities = Kind::List(&activity);
+    let reference = Object {
+        name: "reference to an activity",
+        doc: "An activity of the method, the hypothesis or the rollbacks, under its name.",
+        fields: &[
+            Field::required("ref", Kind::Text, "Its name."),
+            tolerance(false),
+        ],
+    };
+    let with_references = [Kind::Object(&activity), Kind::Object(&reference)];
+    let activities = if schema {
+        Kind::AnyOf(&with_references)
+    } else {
+        Kind::Object(&activity)
+    };
+    let activities = Kind::List(&activities);
+    let definition = Object {
+        name: "configuration probe",
+        doc: "A probe whose answer is the value.",
+        fields: &[is_probe, optional_name, provider, retries, timeout],
+    };
     let safeguard = Object {
         name: "safeguard",
         doc: "A probe that is asked again and again; the run is aborted when its tolerance does not hold.",
@@ -369,6 +309,7 @@ fn root<R>(provider: Kind<'_>, body: impl FnOnce(&Object<'_>) -> R) -> R {
             Field::required("every", Kind::Duration, "From one question to the next."),
             provider,
             tolerance(true),
+            timeout,
             Field::refused("controls", "nothing would call them; remove the key"),
             Field::refused(
                 "pauses",
@@ -382,11 +323,52 @@ fn root<R>(provider: Kind<'_>, body: impl FnOnce(&Object<'_>) -> R) -> R {
         doc: "What has to hold before and after.",
         fields: &[
             Field::required("title", Kind::Text, "What is claimed, in a line."),
-            Field::required("probes", activities, "The probes, each with a tolerance."),
-            Field::refused("controls", NOT_YET),
+            Field::optional("probes", activities, "The probes, each with a tolerance."),
+            controls("Controls around it."),
         ],
     };
-    body(&Object {
+    let probe_definition = Object {
+        fields: &definition.fields[1..],
+        ..definition
+    };
+    let mut definitions = definition::STORED.to_vec();
+    definitions.push(("probe", Kind::Object(&probe_definition)));
+    let definitions = Kind::Tagged {
+        tag: "type",
+        cases: &definitions,
+    };
+    let stored = Kind::Tagged {
+        tag: "type",
+        cases: definition::STORED,
+    };
+    // In the check a definition is any map: it is checked by its type, when it is read.
+    let map = Kind::Map(&Kind::Any);
+    let value_kinds = [
+        Kind::Text,
+        Kind::Integer,
+        Kind::Number,
+        Kind::Bool,
+        Kind::List(&Kind::Any),
+        if schema { definitions } else { map },
+        map,
+    ];
+    let value = if schema {
+        Kind::AnyOf(&value_kinds)
+    } else {
+        Kind::Any
+    };
+    let secret_kinds = [SCALAR, Kind::List(&Kind::Any), stored, map];
+    let secret = if schema {
+        Kind::AnyOf(&secret_kinds)
+    } else {
+        Kind::Any
+    };
+    let groups = if schema {
+        Kind::Map(&secret)
+    } else {
+        Kind::Any
+    };
+    let experiment = Object {
         name: "experiment",
         doc: "An experiment in the Chaos Toolkit's format, with Shaketable's additional keys.",
         fields: &[
@@ -419,7 +401,7 @@ fn root<R>(provider: Kind<'_>, body: impl FnOnce(&Object<'_>) -> R) -> R {
             ),
             Field::optional(
                 "configuration",
-                Kind::Map(&CONFIGURATION_VALUE),
+                Kind::Map(&value),
                 "Values of ${variables}.",
             ),
             Field::optional(
@@ -464,12 +446,30 @@ fn root<R>(provider: Kind<'_>, body: impl FnOnce(&Object<'_>) -> R) -> R {
                 Kind::Duration,
                 "How long work in flight may take after the load has stopped; 60s by default.",
             ),
-            Field::refused("secrets", NOT_YET),
-            Field::refused("controls", NOT_YET),
-            Field::refused("extensions", NOT_YET),
-            Field::refused("contributions", NOT_YET),
-            Field::refused("dry", NOT_YET),
+            Field::optional(
+                "secrets",
+                Kind::Map(&groups),
+                "Values of ${variables} that are shown nowhere, in groups.",
+            ),
+            controls("Controls around everything."),
+            Field::optional(
+                "extensions",
+                Kind::List(&Kind::Map(&Kind::Any)),
+                "Data of other tools; means nothing.",
+            ),
+            Field::optional(
+                "contributions",
+                CONTRIBUTIONS,
+                "What the experiment contributes to, and how much.",
+            ),
+            Field::optional("dry", DRY, "What is not really done."),
         ],
+    };
+    body(&Tables {
+        experiment,
+        activity,
+        definition,
+        judge,
     })
 }
 

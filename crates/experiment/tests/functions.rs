@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{GOOD, catalogue, read};
 use shaketable_document::Source;
-use shaketable_experiment::{Bindings, Experiment, Provider, Target, endpoints};
+use shaketable_experiment::{Activity, Bindings, Experiment, Provider, Target, endpoints};
 
 /// An experiment with the given method and rollbacks.
 fn document(method: &str, rollbacks: &str, more: &str) -> String {
@@ -33,6 +33,13 @@ fn errors(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+fn arguments_of(activity: &Activity) -> serde_json::Map<String, serde_json::Value> {
+    let Provider::Function(call) = &activity.provider else {
+        panic!("{activity:?}");
+    };
+    call.arguments.clone()
+}
+
 #[test]
 fn a_native_function_is_called_with_its_arguments() {
     let plan = plan(&document(PRODUCE, PLAIN, ""));
@@ -41,9 +48,10 @@ fn a_native_function_is_called_with_its_arguments() {
     };
     assert_eq!(call.function, "produce_messages");
     assert_eq!(call.arguments["topic"], "orders");
+    let control = &plan.method[0].controls[0];
     assert_eq!(
-        plan.method[0].controls,
-        ["chaoskafka.controls.get_production_offsets"]
+        (control.module.as_str(), control.native),
+        ("chaoskafka.controls.get_production_offsets", true)
     );
 }
 
@@ -51,22 +59,29 @@ fn a_native_function_is_called_with_its_arguments() {
 fn a_value_that_a_control_sets_is_filled_in_during_the_run() {
     let late = "provider: {type: kafka, func: consumer_lag, arguments: {group: 'g-${earliest}-$${x}-${topic}', partition: '${earliest}'}}";
     let plan = plan(&document(PRODUCE, late, ""));
-    let Provider::Function(call) = &plan.rollbacks[0].provider else {
-        panic!("{:?}", plan.rollbacks[0].provider);
-    };
-    let missing = call.filled_in(&BTreeMap::new()).expect_err("no value yet");
+    let rollback = &plan.rollbacks[0];
+    let missing = rollback
+        .filled_in(&BTreeMap::new())
+        .expect_err("no value yet");
     assert!(missing.contains("`${earliest}` has no value"), "{missing}");
     assert!(missing.contains("get_production_offsets"), "{missing}");
     let values = BTreeMap::from([("earliest".to_owned(), serde_json::json!(17))]);
-    let arguments = call.filled_in(&values).expect("filled in");
+    let arguments = arguments_of(&rollback.filled_in(&values).expect("filled in"));
     assert_eq!(arguments["partition"], 17);
     assert_eq!(arguments["group"], "g-17-${x}-orders");
 }
 
 #[test]
-fn a_value_that_a_control_sets_is_of_no_use_elsewhere() {
+fn a_value_that_a_control_sets_is_of_no_use_before_it() {
     let url = "provider: {type: http, url: 'http://h/${earliest}'}";
-    let problems = errors(&document(PRODUCE, url, ""));
+    let plan = plan(&document(PRODUCE, url, ""));
+    assert_eq!(
+        plan.rollbacks[0].late.keys().collect::<Vec<_>>(),
+        ["earliest"]
+    );
+    let workload =
+        "workload: {w: {http: {url: 'http://h/${earliest}'}, rate: 1, identity: $.id}}\n";
+    let problems = errors(&document(PRODUCE, PLAIN, workload));
     assert!(
         problems.contains("`${earliest}` has no value before the method"),
         "{problems}"
@@ -130,12 +145,6 @@ fn what_is_wrong_with_calls_is_said() {
             "`consumer_lag` lacks the argument `group`",
         ),
         (
-            "provider: {type: python, module: cloud.actions, func: reboot, arguments: {arn: x}}, controls: [{name: c, provider: {type: python, module: my.control}}]",
-            PLAIN,
-            "",
-            "the control `my.control` is not supported by this version",
-        ),
-        (
             "provider: {type: python, module: cloud.actions, func: reboot, arguments: {ids: []}}",
             PLAIN,
             "",
@@ -169,7 +178,7 @@ fn what_is_wrong_with_calls_is_said() {
             PLAIN,
             PLAIN,
             "runtime: {hypothesis: {frequency: 2s}}\n",
-            "`frequency` is for `strategy: continuously`",
+            "`frequency` is for `strategy: continuously` and `during-method-only`",
         ),
     ] {
         // Without `ids` in the configuration, so that the argument is what counts.
@@ -183,7 +192,7 @@ fn what_is_wrong_with_calls_is_said() {
 fn the_good_document_calls_no_function() {
     let plan = plan(GOOD);
     assert!(plan.endpoints.is_none());
-    assert!(plan.continuously.is_none());
+    assert!(!plan.strategy.during());
     assert!(
         plan.method
             .iter()
@@ -199,7 +208,8 @@ fn endpoints_and_the_strategy_are_read() {
     assert_eq!(endpoints.bootstrap_servers, "h:9092");
     assert_eq!(endpoints.client_properties["a"], "1");
     assert_eq!(endpoints.services["api"], "x:80");
-    assert_eq!(plan.continuously, Some(Duration::from_secs(1)));
+    assert!(plan.strategy.during());
+    assert_eq!(plan.frequency, Duration::from_secs(1));
 }
 
 const ASK: &str = "provider: {type: kafka, func: consumer_lag, arguments: {group: '$partition', partition: '${partition}'}}";
@@ -214,18 +224,15 @@ fn what_a_control_sets_goes_before_the_configuration_once_it_is_set() {
         &format!("method:\n  - {{type: probe, name: earlier, {ASK}}}"),
     );
     let plan = plan(&text);
-    let arguments = |activity: &shaketable_experiment::Activity| {
-        let Provider::Function(call) = &activity.provider else {
-            panic!("{activity:?}");
-        };
+    let arguments = |activity: &Activity| {
         let values = BTreeMap::from([("partition".to_owned(), serde_json::json!(3))]);
-        let filled = call.filled_in(&values).expect("filled in");
+        let filled = arguments_of(&activity.filled_in(&values).expect("filled in"));
         (filled["group"].clone(), filled["partition"].clone())
     };
     let configured = (serde_json::json!("7"), serde_json::json!(7));
     assert_eq!(arguments(&plan.method[0]), configured);
     // A text that is nothing but `${partition}` takes over the value's type.
-    let set = (serde_json::json!(3), serde_json::json!(3));
+    let set = (serde_json::json!("3"), serde_json::json!(3));
     assert_eq!(arguments(&plan.method[2]), set);
     assert_eq!(arguments(&plan.rollbacks[0]), set);
 }
@@ -241,7 +248,7 @@ fn a_value_that_a_control_sets_later_has_no_value_yet() {
     let itself = PRODUCE.replace("'${topic}'", "'${earliest}'");
     let problems = errors(&document(&itself, PLAIN, ""));
     assert!(
-        problems.contains("in activities after the control's own"),
+        problems.contains("only activities after that one can use it"),
         "{problems}"
     );
 }
@@ -421,26 +428,14 @@ fn a_file_of_endpoints_takes_no_variables() {
 }
 
 #[test]
-fn nothing_is_called_or_waits_around_probes_that_are_asked_again_and_again() {
-    let probe = |more: &str| {
-        format!("name: p, tolerance: 0, provider: {{type: process, path: ls}}, {more}")
-    };
+fn nothing_is_called_or_waits_around_a_safeguard() {
     for (more, key) in [
         ("pauses: {after: 1s}", "pauses"),
         ("controls: []", "controls"),
     ] {
-        let hypothesis = format!(
-            "steady-state-hypothesis: {{title: h, probes: [{{type: probe, {}}}]}}\n",
-            probe(more)
+        let safeguard = format!(
+            "safeguards: [{{every: 1s, name: p, tolerance: 0, provider: {{type: process, path: ls}}, {more}}}]\n"
         );
-        let problems = errors(&document(PLAIN, PLAIN, &hypothesis));
-        assert!(
-            problems.starts_with(&format!(
-                "a probe of the hypothesis has no `{key}`: nothing would"
-            )),
-            "{problems}"
-        );
-        let safeguard = format!("safeguards: [{{every: 1s, {}}}]\n", probe(more));
         let problems = errors(&document(PLAIN, PLAIN, &safeguard));
         assert!(
             problems.starts_with(&format!("`{key}` is not supported")),

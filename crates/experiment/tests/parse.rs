@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use common::{FAULTS, GOOD, read};
 use shaketable_experiment::{
-    ActivityKind, Measure, Provider, StageRole, StageSource, Target, Tolerance, Value, schema,
+    ActivityKind, Condition, Measure, ProcessArguments, ProcessCall, Provider, StageRole,
+    StageSource, Target, Tolerance, Value, schema,
 };
 
 #[test]
@@ -61,7 +62,7 @@ fn a_good_document_is_a_complete_plan() {
     );
     assert_eq!(
         hypothesis.probes[1].tolerance,
-        Some(Tolerance::Integer(200))
+        Some(Tolerance::Output(Condition::Integer(200)))
     );
 
     let kill = &plan.method[0];
@@ -90,20 +91,27 @@ fn a_good_document_is_a_complete_plan() {
 
     assert_eq!(
         plan.rollbacks[0].provider,
-        Provider::Process {
+        Provider::Process(ProcessCall {
             path: "echo".to_owned(),
-            arguments: vec!["done".to_owned(), "3".to_owned(), "here".to_owned()],
+            arguments: ProcessArguments::List(vec![
+                "done".to_owned(),
+                "3".to_owned(),
+                "here".to_owned()
+            ]),
+            environment: Default::default(),
+            directory: None,
             timeout: Duration::from_secs(30),
-        }
+        })
     );
     assert_eq!(plan.safeguards[0].every, Duration::from_secs(1));
     assert_eq!(plan.safeguards[0].activity.kind, ActivityKind::Probe);
     assert_eq!(
         plan.safeguards[0].activity.tolerance,
-        Some(Tolerance::Range {
+        Some(Tolerance::Output(Condition::Range {
             low: 200.0,
-            high: 299.0
-        })
+            high: 299.0,
+            target: None,
+        }))
     );
 }
 
@@ -154,9 +162,11 @@ fn the_schema_names_what_the_document_may_contain() {
         schema["required"],
         serde_json::json!(["title", "description", "method"])
     );
-    assert!(schema["properties"].get("secrets").is_none());
-    let activity = &schema["$defs"]["activity"];
-    let providers = activity["properties"]["provider"]["oneOf"]
+    assert!(schema["$defs"]["reference-to-an-activity"]["properties"]["ref"].is_object());
+    let activity = &schema["$defs"]["activity"]["properties"];
+    assert!(activity.get("configuration").is_none());
+    assert_eq!(activity["provider"]["$ref"], "#/$defs/provider");
+    let providers = schema["$defs"]["provider"]["oneOf"]
         .as_array()
         .expect("providers");
     let faults = providers

@@ -25,6 +25,9 @@ pub trait Fault: Send + Sync {
     /// What it does to the resolved target, in a sentence.
     fn describe(&self, record: &UndoRecord) -> String;
 
+    /// How it is undone, and by what that is seen, in a sentence.
+    fn undoing(&self) -> &'static str;
+
     /// Checks parameters beyond their types. The error is a plain sentence.
     fn check(&self, _parameters: &Parameters) -> Result<(), String> {
         Ok(())

@@ -27,6 +27,10 @@ impl Fault for Noop {
         }
     }
 
+    fn undoing(&self) -> &'static str {
+        "Nothing is undone; there is nothing to see."
+    }
+
     fn describe(&self, record: &UndoRecord) -> String {
         format!("does nothing to {}", record.hit.instance)
     }

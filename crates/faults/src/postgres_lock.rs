@@ -58,6 +58,10 @@ impl Fault for PostgresLock {
         }
     }
 
+    fn undoing(&self) -> &'static str {
+        "The session is ended, also by any later command; seen when the server lists it no more."
+    }
+
     fn describe(&self, record: &UndoRecord) -> String {
         format!(
             "keeps the locks of `{}` in {}",

@@ -47,6 +47,10 @@ impl Fault for ProcessEnvironment {
         }
     }
 
+    fn undoing(&self) -> &'static str {
+        "The process is started again with its own variables; seen when that one is healthy."
+    }
+
     fn describe(&self, record: &UndoRecord) -> String {
         let names: Vec<String> = record.parameters.map("set").into_keys().collect();
         format!(

@@ -37,6 +37,10 @@ impl Fault for ProcessKill {
         }
     }
 
+    fn undoing(&self) -> &'static str {
+        "The supervisor starts the process again; seen when it is healthy and, for a broker that led, in sync again."
+    }
+
     fn describe(&self, record: &UndoRecord) -> String {
         format!(
             "sends {} to {} and keeps it down",

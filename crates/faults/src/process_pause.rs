@@ -31,6 +31,10 @@ impl Fault for ProcessPause {
         }
     }
 
+    fn undoing(&self) -> &'static str {
+        "SIGCONT to the process and its children; seen when the kernel says that it runs."
+    }
+
     fn describe(&self, record: &UndoRecord) -> String {
         format!("pauses {}", record.hit.instance)
     }

@@ -29,6 +29,10 @@ impl Fault for ProcessRestart {
         }
     }
 
+    fn undoing(&self) -> &'static str {
+        "The supervisor starts the process again; seen when it is healthy and, for a broker that led, in sync again."
+    }
+
     fn describe(&self, record: &UndoRecord) -> String {
         format!(
             "stops {} gracefully and starts it again",

@@ -59,6 +59,10 @@ impl Fault for ProcessThrottle {
         }
     }
 
+    fn undoing(&self) -> &'static str {
+        "The supervisor lets the process run all the time; seen when it is throttled no more."
+    }
+
     fn describe(&self, record: &UndoRecord) -> String {
         let Throttle { run_ms, stop_ms } = throttle(&record.parameters);
         format!(

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use shaketable_document::{Diagnostics, Source};
 use shaketable_experiment::{
-    Activity, ActivityKind, Bindings, Catalogue, Experiment, FunctionDeclaration, Provider,
+    Activity, ActivityKind, Bindings, Catalogue, Experiment, FunctionDeclaration, Overrides, Provider,
 };
 use shaketable_extensions::Kind;
 use shaketable_faults::Parameters;
@@ -42,7 +42,16 @@ pub fn side_file<T>(
 
 /// Reads and checks a document; the error is rendered for a person.
 pub fn read(path: &Path, catalogue: &Catalogue) -> Result<Document, String> {
-    let (source, parsed) = parse(path, catalogue)?;
+    read_with(path, catalogue, &Overrides::default())
+}
+
+/// The same, with values that go before what it says.
+pub fn read_with(
+    path: &Path,
+    catalogue: &Catalogue,
+    overrides: &Overrides,
+) -> Result<Document, String> {
+    let (source, parsed) = parse(path, catalogue, overrides)?;
     let (experiment, warnings) = parsed.map_err(|problems| problems.render(&source, false))?;
     if !warnings.is_empty() {
         terminal::note(&warnings.render(&source, false));
@@ -56,11 +65,16 @@ pub fn read(path: &Path, catalogue: &Catalogue) -> Result<Document, String> {
 
 type Parsed = Result<(Experiment, Diagnostics), Diagnostics>;
 
-fn parse(path: &Path, catalogue: &Catalogue) -> Result<(Source, Parsed), String> {
+fn parse(
+    path: &Path,
+    catalogue: &Catalogue,
+    overrides: &Overrides,
+) -> Result<(Source, Parsed), String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read the experiment {}: {error}", path.display()))?;
     let source = Source::new(path.display().to_string(), text);
-    let parsed = shaketable_experiment::parse(&source, catalogue, &|name| std::env::var(name).ok());
+    let environment = |name: &str| std::env::var(name).ok();
+    let parsed = shaketable_experiment::parse(&source, catalogue, &environment, overrides);
     let checked = parsed.and_then(|(experiment, warnings)| {
         let mut problems = check_faults(&experiment);
         problems.append(check_calls(&experiment));
@@ -110,6 +124,10 @@ fn check_calls(experiment: &Experiment) -> Diagnostics {
         let Some(function) = shaketable_extensions::find(&call.module, &call.function) else {
             continue;
         };
+        // What is set during the run cannot be checked before it.
+        if !activity.late.is_empty() {
+            continue;
+        }
         let mut arguments = call.arguments.clone();
         if function
             .arguments
@@ -199,7 +217,7 @@ pub fn validate(arguments: &Validate) -> Result<Exit, TestbedError> {
         return Ok(Exit::Usage);
     };
     for path in &arguments.experiments {
-        match parse(path, &catalogue) {
+        match parse(path, &catalogue, &Overrides::default()) {
             Err(message) => {
                 terminal::error(&message);
                 exit = Exit::Usage;

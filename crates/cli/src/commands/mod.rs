@@ -1,9 +1,13 @@
 //! One module per group of commands.
 
+pub mod chaos;
 mod demo;
 mod doctor;
 mod experiment;
+mod explain;
 mod heal;
+mod init;
+mod journal;
 mod ledger;
 mod load;
 mod logs;
@@ -49,6 +53,8 @@ async fn dispatch(command: Command) -> Result<Exit, TestbedError> {
         Command::Run(arguments) => run::run(&home, arguments).await,
         Command::Demo(arguments) => demo::run(&home, arguments).await,
         Command::Validate(arguments) => experiment::validate(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
         Command::Schema => Ok(experiment::schema()),
         Command::Up(arguments) => system::up(&testbed, arguments).await,
         Command::Down(arguments) => system::down(&testbed, arguments).await,
@@ -63,7 +69,10 @@ async fn dispatch(command: Command) -> Result<Exit, TestbedError> {
         Command::Doctor(arguments) => doctor::run(&home, &arguments).await,
         Command::Load(arguments) => load::run(arguments).await,
         Command::Ledger(arguments) => ledger::run(&home, &arguments),
+        Command::Journal(arguments) => journal::run(&home, &arguments),
         Command::Heal => heal::all(&home).await,
-        Command::Supervise(arguments) => Ok(supervise::run(arguments)),
+        Command::Supervise(_) | Command::Chaos(_) => {
+            unreachable!("these need no runtime of ours; `main` has carried them out")
+        }
     }
 }

@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use shaketable_document::Source;
 use shaketable_engine::{Abort, Live, Progress, RunFolder, RunOptions, RunRecord, Verdict};
+use shaketable_experiment::{Experiment, Overrides};
 use shaketable_testbed::{BringUp, Home, SystemSource, TestbedError};
 
-use super::experiment::{Document, catalogue_with, read, side_file};
+use super::experiment::{Document, catalogue_with, read_with, side_file};
 use super::signals::abort_on_signals;
 use super::suite;
-use crate::arguments::{Format, Run, RunSystem};
+use crate::arguments::{Format, GivenValues, Run, RunSystem};
 use crate::exit::Exit;
 use crate::terminal;
 
@@ -30,6 +32,13 @@ pub async fn run(home: &Home, arguments: Run) -> Result<Exit, TestbedError> {
     let Some(catalogue) = catalogue_with(arguments.bindings.as_deref()) else {
         return Ok(Exit::Usage);
     };
+    let overrides = match arguments.values.overrides() {
+        Ok(overrides) => overrides,
+        Err(message) => {
+            terminal::error(&message);
+            return Ok(Exit::Usage);
+        }
+    };
     let paths = match suite::gather(&arguments.experiments) {
         Ok(paths) => paths,
         Err(message) => {
@@ -38,7 +47,7 @@ pub async fn run(home: &Home, arguments: Run) -> Result<Exit, TestbedError> {
         }
     };
     for path in &paths {
-        match read(path, &catalogue) {
+        match read_with(path, &catalogue, &overrides) {
             Ok(document) if !suite::is_meant(&document.experiment, &arguments.tags) => {}
             Ok(document)
                 if document.experiment.system.is_none() && arguments.system.says_nothing() =>
@@ -50,6 +59,7 @@ pub async fn run(home: &Home, arguments: Run) -> Result<Exit, TestbedError> {
                 ));
             }
             Ok(mut document) => {
+                arguments.put_before(&mut document.experiment);
                 if arguments.system.compose.is_some() {
                     document.experiment.endpoints = None;
                 }
@@ -121,6 +131,39 @@ async fn all(home: &Home, documents: Vec<Document>, arguments: &Run) -> Result<E
         })?;
     }
     Ok(worst)
+}
+
+impl GivenValues {
+    fn overrides(&self) -> Result<Overrides, String> {
+        let mut overrides = Overrides::default();
+        for path in &self.variable_files {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            let source = Source::new(path.display().to_string(), text);
+            overrides.file(&source).map_err(|error| error.to_string())?;
+        }
+        for variable in &self.variables {
+            let added = overrides.variable(variable);
+            added.map_err(|error| error.to_string())?;
+        }
+        Ok(overrides)
+    }
+}
+
+impl Run {
+    /// What the command line says goes before what the experiment says.
+    fn put_before(&self, experiment: &mut Experiment) {
+        experiment.dry = self.dry.or(experiment.dry);
+        if let Some(strategy) = self.rollback_strategy {
+            experiment.rollback_strategy = strategy;
+        }
+        if let Some(strategy) = self.hypothesis_strategy {
+            experiment.strategy = strategy;
+        }
+        if let Some(frequency) = self.hypothesis_frequency {
+            experiment.frequency = frequency;
+        }
+    }
 }
 
 impl RunSystem {

@@ -1,11 +1,13 @@
-//! Signals: the first one ends a run in good order, the second one at once.
+//! Signals: the first one ends a run in good order, the second one leaves its rollbacks out, the third
+//! one ends it at once.
 
 use shaketable_engine::Abort;
 
 use crate::exit::Exit;
 use crate::terminal;
 
-/// The first SIGINT, SIGTERM or SIGHUP ends the run in good order, the second one at once.
+/// The first SIGINT, SIGTERM or SIGHUP ends the run in good order, the second one without rollbacks, the
+/// third one at once.
 pub fn abort_on_signals() -> Abort {
     use tokio::signal::unix::{SignalKind, signal};
     let abort = Abort::default();
@@ -28,8 +30,14 @@ pub fn abort_on_signals() -> Abort {
                 _ = terminate.recv() => "SIGTERM",
                 _ = hangup.recv() => "SIGHUP",
             };
+            let reason = format!("it was interrupted by {name}");
             if n == 0 {
-                asked.request(format!("it was interrupted by {name}"));
+                asked.request(reason);
+                terminal::note(&format!(
+                    "{name}: healing, rolling back, accounting, reporting; once more to leave rollbacks out"
+                ));
+            } else if n == 1 {
+                asked.second().request(reason);
                 terminal::note(&format!(
                     "{name}: healing, accounting, reporting; once more to leave at once"
                 ));

@@ -3,6 +3,9 @@
 //! Systems with a Kafka cluster are in `orders.rs`, a binary of its own, so that they do not
 //! compete with these tests for the machine.
 
+mod activities;
+mod bare;
+mod controls;
 mod doctor;
 mod documents;
 mod faults;
@@ -12,7 +15,9 @@ mod machine;
 mod run;
 mod servers;
 mod services;
+mod secrets;
 mod shop;
+mod strategies;
 mod suites;
 mod supervision;
 #[path = "../support/mod.rs"]

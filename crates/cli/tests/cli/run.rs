@@ -78,15 +78,15 @@ fn every_fault_is_applied_confirmed_recovered_and_told() {
         in_order(
             &events(&run),
             &[
-                "run-begun",
+                "run-started",
                 "system-ready",
                 "preflight-passed",
                 "steady",
-                "activity-begun",
+                "activity-started",
                 "fault-applying",
                 "fault-confirmed",
                 "activity-ended",
-                "activity-begun",
+                "activity-started",
                 "activity-ended",
                 "fault-recovered",
                 "judged",

@@ -1,59 +1,28 @@
-//! Reading calls of functions and controls: those that are native, and those that faults stand for.
+//! Reading calls of functions: those that are native, those that faults stand for, and the others,
+//! which are Python's.
 
 use shaketable_document::{Entry, Node, Span, closest};
 
 use super::activity::Role;
-use super::{Reader, Section, items};
+use super::{Reader, Section, duration_or, json_map};
 use crate::binding;
-use crate::plan::{ActivityKind, FunctionCall, Provider};
+use crate::late::Late;
+use crate::plan::{ActivityKind, FunctionCall, PYTHON_TIMEOUT_DEFAULT, Provider, PythonCall};
+use crate::substitution::Names;
 use crate::{FunctionDeclaration, table};
 
 /// The module that the `kafka` provider stands for.
 pub(super) const KAFKA_MODULE: &str = "shaketable.kafka";
 
 impl Reader<'_> {
-    /// The modules of an activity's controls that are called after it.
-    pub(super) fn controls(&mut self, activity: &Node) -> Vec<String> {
-        let mut modules = Vec::new();
-        for control in items(activity.get("controls")) {
-            let Some(module) = control.get("provider").and_then(|p| p.get("module")) else {
-                continue;
-            };
-            let Some(name) = module.as_text() else {
-                continue;
-            };
-            let known = self.catalogue.controls.iter().map(|(module, _)| *module);
-            if !known.clone().any(|known| known == name) {
-                let help = format!(
-                    "native controls are: {}",
-                    known.collect::<Vec<_>>().join(", ")
-                );
-                self.diagnostics
-                    .error(
-                        module.span,
-                        format!("the control `{name}` is not supported by this version"),
-                    )
-                    .help(help);
-            } else if control.get("scope").and_then(Node::as_text) == Some("before") {
-                self.diagnostics
-                    .error(
-                        control.span,
-                        format!("`{name}` does something only after its activity"),
-                    )
-                    .help("remove `scope: before`");
-            } else {
-                modules.push(name.to_owned());
-            }
-        }
-        modules
-    }
-
     /// A call of a function: native, or bound to a fault.
     pub(super) fn function(&mut self, node: &Node, module: &str, role: Role) -> Option<Provider> {
         let at = node.get("func")?.span;
         let name = node.get("func")?.as_text()?;
         let arguments = node.get("arguments").map_or(&[][..], Node::entries);
-        let declared = self.catalogue.function(module, name);
+        let catalogue = self.draft.0.catalogue.clone();
+        let secrets = self.secret_groups(node);
+        let declared = catalogue.function(module, name);
         let path = format!("{module}.{name}");
         self.called.insert(path.clone());
         let complete = declared.is_none_or(|function| self.arguments(node, function, arguments));
@@ -64,21 +33,24 @@ impl Reader<'_> {
             return Some(Provider::Function(FunctionCall {
                 module: module.to_owned(),
                 function: name.to_owned(),
-                arguments: arguments
-                    .iter()
-                    .map(|entry| (entry.key.clone(), entry.value.to_json()))
-                    .collect(),
-                late: self.late.clone(),
+                arguments: json_map(node.get("arguments")),
                 at,
             }));
         }
         let own = self.bindings.iter().find(|entry| entry.key == path);
-        let (mut binding, file) = match (own, self.catalogue.bindings.get(&path)) {
+        let (mut binding, file) = match (own, catalogue.bindings.get(&path)) {
             (Some(own), _) => (own.value.clone(), None),
             (None, Some(binding)) => (binding.fault.clone(), Some(&binding.file)),
             (None, None) => {
-                self.unknown_function(at, &path);
-                return None;
+                self.misspelt_function(at, &path, module);
+                return Some(Provider::Python(PythonCall {
+                    module: module.to_owned(),
+                    function: name.to_owned(),
+                    arguments: json_map(node.get("arguments")),
+                    secrets,
+                    timeout: duration_or(node, "timeout", PYTHON_TIMEOUT_DEFAULT),
+                    at,
+                }));
             }
         };
         if role.section != Section::Method {
@@ -97,11 +69,7 @@ impl Reader<'_> {
             at,
             &format!("`{path}` is bound to a fault, which is an action"),
         );
-        let errors = self.diagnostics.len();
-        for argument in arguments {
-            self.no_late_value(&argument.value, &path);
-        }
-        if !complete || self.diagnostics.len() > errors {
+        if !complete {
             return None;
         }
         let Some(file) = file else {
@@ -132,35 +100,15 @@ impl Reader<'_> {
                 .diagnostics
                 .error(at, format!("{what}, and only probes are asked here"))
                 .help("do it in `method`"),
+            Section::Configuration | Section::Tolerance => self
+                .diagnostics
+                .error(at, format!("{what}, and only a probe finds something out"))
+                .help("do it in `method`"),
             Section::Method | Section::Rollbacks => self
                 .diagnostics
                 .error(role.kind_at, format!("{what}, not a probe"))
                 .help("write `type: action`"),
         };
-    }
-
-    /// Reports the late values in an argument of a bound function.
-    fn no_late_value(&mut self, argument: &Node, path: &str) {
-        let text = argument.as_text().unwrap_or_default();
-        for name in self.late.keys() {
-            let variable = format!("${{{name}}}");
-            if text.contains(&variable) {
-                self.diagnostics
-                    .error(
-                        argument.span,
-                        format!("`{variable}` has no value before the method is carried out"),
-                    )
-                    .help(format!(
-                        "`{path}` is bound to a fault, which is planned before; write the value, or \
-                         another variable of the configuration"
-                    ));
-            }
-        }
-        let items = argument.items().iter();
-        let values = argument.entries().iter().map(|entry| &entry.value);
-        for node in items.chain(values) {
-            self.no_late_value(node, path);
-        }
     }
 
     /// The faults that stand for a call.
@@ -172,7 +120,17 @@ impl Reader<'_> {
         at: Span,
     ) -> Option<Provider> {
         let errors = self.diagnostics.len();
-        let uses = binding::expand(binding, arguments, self.configuration, self.diagnostics);
+        let nothing = Late::new();
+        let values = &self.draft.0.values;
+        let names = Names {
+            configuration: &values.known,
+            values,
+            all: &nothing,
+            set: &nothing,
+            python: false,
+            planned_before: None,
+        };
+        let uses = binding::expand(binding, arguments, &names, self.diagnostics);
         let uses = match uses {
             Ok(uses) => uses,
             Err(reason) => {
@@ -186,7 +144,7 @@ impl Reader<'_> {
         }
         let mut calls = Vec::new();
         for fault in &uses {
-            table::with_fault(&self.catalogue.faults, |kind| {
+            table::with_fault(&self.draft.0.catalogue.faults, |kind| {
                 table::check_value("binding", fault, kind, self.diagnostics);
             });
             calls.extend(self.fault(fault));
@@ -234,7 +192,11 @@ impl Reader<'_> {
 
     /// Reports own bindings that are wrong, or that no activity uses.
     pub(super) fn own_bindings(&mut self) {
-        binding::check(&self.bindings, &self.catalogue.functions, self.diagnostics);
+        binding::check(
+            &self.bindings,
+            &self.draft.0.catalogue.functions,
+            self.diagnostics,
+        );
         for binding in &self.bindings {
             if !self.called.contains(&binding.key) {
                 let help = match closest(&binding.key, self.called.iter().map(String::as_str)) {
@@ -251,27 +213,27 @@ impl Reader<'_> {
         }
     }
 
-    fn unknown_function(&mut self, at: Span, qualified: &str) {
-        let native: Vec<String> = self
-            .catalogue
+    /// Reports a function that is not native, of a module whose functions are.
+    fn misspelt_function(&mut self, at: Span, path: &str, module: &str) {
+        let catalogue = &self.draft.0.catalogue;
+        let native = catalogue
             .functions
             .iter()
-            .filter(|function| function.native)
-            .map(FunctionDeclaration::path)
-            .collect();
+            .filter(|function| function.native);
+        if !native.clone().any(|function| function.module == module) {
+            return;
+        }
+        let native: Vec<String> = native.map(FunctionDeclaration::path).collect();
         let names = native
             .iter()
             .map(String::as_str)
-            .chain(self.catalogue.bindings.names());
-        let help = match closest(qualified, names) {
+            .chain(catalogue.bindings.names());
+        let help = match closest(path, names) {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None => "native are the functions of chaoskafka; write under `bindings` which fault stands for another one".to_owned(),
+            None => format!("native are: {}", native.join(", ")),
         };
         self.diagnostics
-            .error(
-                at,
-                format!("the function `{qualified}` is neither native nor bound to a fault"),
-            )
+            .error(at, format!("there is no function `{path}`"))
             .help(help);
     }
 }

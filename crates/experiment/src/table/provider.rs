@@ -2,7 +2,8 @@
 
 use shaketable_document::{Field, Kind, Object};
 
-use super::{NOT_YET, SCALAR};
+use super::SCALAR;
+use super::runtime::ENVIRONMENT;
 use crate::Measure;
 
 const METHODS: Kind<'static> =
@@ -30,34 +31,65 @@ pub(super) const HTTP_PROVIDER: Object<'static> = Object {
         HEADERS,
         JSON,
         Field::optional(
-            "timeout",
-            Kind::Duration,
-            "How long it may take; 5s by default.",
+            "arguments",
+            Kind::AnyOf(&[Kind::Map(&Kind::Any), Kind::Text]),
+            "GET, HEAD: added to the query. Others: the body, a form unless Content-Type is application/json.",
         ),
-        Field::refused("arguments", "write a query into `url`, a body under `json`"),
-        Field::refused("verify_tls", NOT_YET),
-        Field::refused("max_retries", NOT_YET),
-        Field::refused("expected_status", "give the activity a `tolerance`"),
-        Field::refused("secrets", NOT_YET),
+        Field::optional(
+            "timeout",
+            Kind::AnyOf(&[Kind::Duration, Kind::List(&Kind::Duration)]),
+            "How long it may take, 5s by default; or [connect, read].",
+        ),
+        Field::optional(
+            "verify_tls",
+            Kind::Bool,
+            "Whether the server's certificate is verified; true by default.",
+        ),
+        Field::optional(
+            "ca_file",
+            Kind::Text,
+            "A file with authorities that are trusted, too (PEM), relative to this one.",
+        ),
+        Field::optional(
+            "max_retries",
+            Kind::Integer,
+            "How often a connection that failed is tried again; 0 by default.",
+        ),
+        Field::optional(
+            "expected_status",
+            Kind::AnyOf(&[Kind::Integer, Kind::List(&Kind::Integer)]),
+            "The statuses that are a success; any by default.",
+        ),
+        SECRETS,
     ],
 };
 
 pub(super) const PROCESS_PROVIDER: Object<'static> = Object {
     name: "process provider",
-    doc: "One process, without a shell; its output is a map with status, stdout and stderr.",
+    doc: "One process; its output is a map with status, stdout and stderr.",
     fields: &[
         Field::required("path", Kind::Text, "The program."),
         Field::optional(
             "arguments",
-            Kind::List(&SCALAR),
-            "Its arguments, one per item.",
+            Kind::AnyOf(&[Kind::List(&Kind::Any), Kind::Map(&Kind::Any), SCALAR]),
+            "A list: its arguments. A text: for the shell. A map: keys and values in turn.",
+        ),
+        Field::optional(
+            "env",
+            ENVIRONMENT,
+            "Variables that are added to its environment.",
+        ),
+        Field::optional(
+            "cwd",
+            Kind::Text,
+            "The folder it runs in, relative to this file's; ours by default.",
         ),
         Field::optional(
             "timeout",
             Kind::Duration,
             "How long it may run; 30s by default.",
         ),
-        Field::refused("secrets", NOT_YET),
+        SECRETS,
     ],
 };
 
@@ -71,15 +103,20 @@ pub(super) const LEDGER_PROVIDER: Object<'static> = Object {
     )],
 };
 
-/// A function of a Chaos Toolkit extension, which is carried out natively.
+/// A function of a Python module.
 pub(super) const PYTHON_PROVIDER: Object<'static> = Object {
     name: "python provider",
-    doc: "A function of a Chaos Toolkit extension, carried out natively or bound to a fault.",
+    doc: "A function of a module: carried out natively, bound to a fault, or by Python.",
     fields: &[
         Field::required("module", Kind::Text, "The extension's module."),
         Field::required("func", Kind::Text, "The function."),
         ARGUMENTS,
-        Field::refused("secrets", NOT_YET),
+        SECRETS,
+        Field::optional(
+            "timeout",
+            Kind::Duration,
+            "How long it may take in Python; 10m by default.",
+        ),
     ],
 };
 
@@ -114,40 +151,8 @@ const ARGUMENTS: Field<'static> = Field::optional(
     "The function's arguments, by name.",
 );
 
-/// A control around an activity.
-pub(super) const CONTROL: Object<'static> = Object {
-    name: "control",
-    doc: "A control of a Chaos Toolkit extension, called around the activity.",
-    fields: &[
-        Field::required("name", Kind::Text, "What it is called."),
-        Field::required(
-            "provider",
-            Kind::Tagged {
-                tag: "type",
-                cases: &[("python", Kind::Object(&CONTROL_PROVIDER))],
-            },
-            "What carries it out.",
-        ),
-        Field::optional(
-            "scope",
-            Kind::Choice(&["before", "after"]),
-            "When it is called; both by default.",
-        ),
-        Field::optional(
-            "automatic",
-            Kind::Bool,
-            "Whether lower levels inherit it; means nothing for an activity's own.",
-        ),
-        Field::refused("ref", "write the control out here"),
-    ],
-};
-
-const CONTROL_PROVIDER: Object<'static> = Object {
-    name: "control provider",
-    doc: "A control of a Chaos Toolkit extension, carried out natively.",
-    fields: &[
-        Field::required("module", Kind::Text, "The control's module."),
-        Field::refused("arguments", NOT_YET),
-        Field::refused("secrets", NOT_YET),
-    ],
-};
+const SECRETS: Field<'static> = Field::optional(
+    "secrets",
+    Kind::List(&Kind::Text),
+    "Groups of secrets that it gets.",
+);

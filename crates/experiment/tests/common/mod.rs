@@ -2,7 +2,8 @@
 
 use shaketable_document::{Diagnostics, Field, Kind, Source};
 use shaketable_experiment::{
-    ActivityKind, Bindings, Catalogue, Experiment, FaultDeclaration, FunctionDeclaration, parse,
+    ActivityKind, Bindings, Catalogue, Experiment, FaultDeclaration, FunctionDeclaration,
+    Overrides, parse,
 };
 
 pub const FAULTS: &[FaultDeclaration] = &[
@@ -78,5 +79,17 @@ fn environment(name: &str) -> Option<String> {
 }
 
 pub fn read(text: &str) -> Result<(Experiment, Diagnostics), Diagnostics> {
-    parse(&Source::new("e.yaml", text), &catalogue(), &environment)
+    read_with(text, &Overrides::default())
+}
+
+pub fn read_with(
+    text: &str,
+    overrides: &Overrides,
+) -> Result<(Experiment, Diagnostics), Diagnostics> {
+    parse(
+        &Source::new("e.yaml", text),
+        &catalogue(),
+        &environment,
+        overrides,
+    )
 }

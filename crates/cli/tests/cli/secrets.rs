@@ -1,0 +1,48 @@
+//! Secrets: activities get them, and nothing that is written has them.
+
+use serde_json::json;
+
+use crate::bare::{last_run, lines, shell, write};
+use crate::support::{Bench, PASSED};
+
+/// What no file and no line of output may hold, in whatever form.
+const SECRETS: [&str; 4] = ["hunter2-from-env", "opensesame-in-file", "c2Vj=literal/one", "changed-by-file"];
+
+#[test]
+fn secrets_reach_activities_and_nothing_that_is_written() {
+    let bench = Bench::new();
+    bench.write("token.txt", "opensesame-in-file\n");
+    let given = bench.write("given.json", r#"{"secrets": {"app": {"changed": "changed-by-file"}}}"#);
+    let script = "printf '%s\\n' ${fromenv} ${fromfile} ${literal} ${changed} | tee HERE/got; echo ${fromenv} >&2";
+    let fails = json!({
+        "type": "probe", "name": "fails with ${fromenv}", "tolerance": "${fromfile}",
+        "provider": { "type": "http", "url": "http://127.0.0.1:1/?token=${literal}", "timeout": "1s" },
+    });
+    let more = json!({
+        "secrets": { "app": {
+            "fromenv": { "type": "env", "key": "SHAKETABLE_TEST_SECRET" },
+            "fromfile": { "type": "file", "path": "token.txt" },
+            "literal": "c2Vj=literal/one",
+            "changed": "before",
+        }},
+        "runtime": { "hypothesis": { "strategy": "before-method-only" } },
+    });
+    let file = write(&bench, &[shell(&bench, "use", script), fails], more);
+    let mut command = bench.command(&["run", &file, "--var-file", given.to_str().unwrap()]);
+    command.env("SHAKETABLE_TEST_SECRET", SECRETS[0]);
+    let outcome = bench.start_command(command).finish().expect(PASSED, &[]);
+    let got = lines(&bench, "got");
+    assert_eq!(got, SECRETS);
+
+    let mut written = vec![outcome.out, outcome.err];
+    for name in ["journal.ndjson", "result.json", "report.txt"] {
+        written.push(std::fs::read_to_string(last_run(&bench).join(name)).unwrap());
+    }
+    written.push(bench.run(&["journal"]).out);
+    for text in written {
+        for secret in SECRETS {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+        assert!(!text.contains("literal%2Fone"), "{text}");
+    }
+}
