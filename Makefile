@@ -31,7 +31,8 @@ test: setup ## check the format, lint, and run all tests
 	cargo build --workspace --locked
 	cargo test --workspace --locked
 
-bench: setup build ## measure
+bench: setup build ## measure, the Chaos Toolkit beside us
+	scripts/bench-chaos-toolkit.py --shaketable $(shaketable)
 	scripts/bench.sh
 
 soak: setup build ## bring a system up and down 50 times, killing at random, and look for what is left

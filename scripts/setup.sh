@@ -12,15 +12,16 @@
 #  2. What it cannot install is named in one list at the end, each with what to do; exit 1. What
 #     only a test needs (a browser) is named too, and no failure.
 #  3. A failed installation is shown with the end of the installer's own log.
-#  4. Nothing half-made is left under its final name: Kafka's jars and the class archive come
-#     into the cache by a rename.
+#  4. Nothing half-made is left under its final name: Kafka's jars, the class archive and the
+#     Python environment come into the cache by a rename.
 #  5. It stops and disables no daemon. One that a package has started is named.
 #
 # Environment:
 #   KAFKA_HOME         an unpacked Kafka distribution to use instead of downloading one
 #   JAVA_HOME          the JDK to use instead of the `java` on PATH
 #   SHAKETABLE_CACHE   where downloads are kept, for all checkouts: Kafka in kafka-VERSION/libs,
-#                      its class archive in kafka-VERSION/java-VERSION.jsa
+#                      its class archive in kafka-VERSION/java-VERSION.jsa, extensions of the
+#                      Chaos Toolkit in extensions-VERSIONS
 #                      (else XDG_CACHE_HOME/shaketable, else ~/.cache/shaketable)
 # shellcheck disable=SC2329  # the checks are called by name, from the list `tools`
 set -euo pipefail
@@ -34,6 +35,8 @@ readonly archive_timeout_s=60      # of a broker's start, and of its end
 readonly archive_address=127.27.93.1    # where that broker listens
 readonly schema_package_version=0.39.0
 readonly log_lines_max=40          # shown of an installer's log when it fails
+# Extensions of the Chaos Toolkit that nobody here wrote, as their users install them.
+readonly extensions=crates/cli/tests/extensions/requirements.txt
 
 kafka_version=$(sed -n 's|.*<kafka\.version>\(.*\)</kafka\.version>.*|\1|p' kafka/pom.xml)
 rust_channel=$(sed -n 's|^channel *= *"\(.*\)"|\1|p' rust-toolchain.toml)
@@ -54,6 +57,8 @@ esac
 readonly check_only kafka_version rust_channel
 readonly cache=${SHAKETABLE_CACHE:-${XDG_CACHE_HOME:-${HOME:?is not set}/.cache}/shaketable}
 readonly kafka_folder=$cache/kafka-$kafka_version
+extensions_folder=$cache/extensions$(sed -n 's/^[a-z-]*==\([0-9.]*\).*/-\1/p' "$extensions" | tr -d '\n')
+readonly extensions_folder
 
 # rustup's folder is on PATH only in login shells.
 export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
@@ -180,10 +185,10 @@ check_chromedriver() {
     command -v chromedriver >/dev/null || { echo "Chromium's driver: chromedriver is not installed"; return 1; }
 }
 
-# Only fetches Compose's schema: not asked for once that is here.
+# Only fetches what comes from PyPI: not asked for once that is here.
 check_pip() {
-    check_compose_schema >/dev/null && return
-    python3 -m pip --version >/dev/null 2>&1 || { echo "pip (to fetch Compose's JSON Schema): python3 -m pip does not work"; return 1; }
+    check_compose_schema >/dev/null && check_extensions >/dev/null && return
+    python3 -m pip --version >/dev/null 2>&1 || { echo "pip (to fetch from PyPI): python3 -m pip does not work"; return 1; }
 }
 
 # What Compose's own tools check a file against.
@@ -193,6 +198,22 @@ check_compose_schema() {
         return 1
     }
     echo "compose schema"
+}
+
+# Looks for the packages, and loads none: that would take a second. The environment is of no use
+# once its Python has gone or has become another version.
+check_extensions() {
+    has_extensions "$extensions_folder" 2>/dev/null || {
+        echo "extensions of the Chaos Toolkit are not in $extensions_folder"
+        return 1
+    }
+    echo "extensions"
+}
+
+has_extensions() {
+    "$1/bin/python" -c 'import importlib.util as util, sys
+lacking = [name for name in ("chaoskafka", "chaosaddons", "chaosprometheus", "chaostoxi") if not util.find_spec(name)]
+sys.exit(f"there is no {lacking} in {sys.prefix}" if lacking else 0)' </dev/null
 }
 
 # Only fetches Kafka: not asked for once Kafka is here.
@@ -263,7 +284,7 @@ remedy() {
             else
                 echo "run this again once what is above is mended; or set KAFKA_HOME to an unpacked Kafka distribution"
             fi ;;
-        compose_schema) echo "run this again once pip works and PyPI can be reached" ;;
+        compose_schema | extensions) echo "run this again once pip works and PyPI can be reached" ;;
         *) apt_remedy "$package" ;;
     esac
 }
@@ -281,8 +302,9 @@ apt_remedy() {
 }
 
 readonly tools="rust compiler make cmake pkg_config openssl zlib java postgres postgres_user redis prometheus maven kafka"
-# Needed by the tests that look at the pages in a browser and check Compose files, and by nothing else.
-readonly tools_for_tests="chromium chromedriver pip compose_schema"
+# Needed by the tests that look at the pages in a browser, check Compose files and call extensions of
+# the Chaos Toolkit, and by nothing else.
+readonly tools_for_tests="chromium chromedriver pip compose_schema extensions"
 
 # Fills `found` with what is here, `lacking` with the tools that are not, and `problems`
 # and `test_problems` with the lists of them for a person to read.
@@ -431,6 +453,36 @@ install_compose_schema() {
     fi
 }
 
+# Makes an environment of the python3 that is found, beside the final one, tries it, and only then
+# renames it. It has no pip of its own: Debian's Python cannot make one without another package, and
+# the programs in it would not survive the renaming.
+install_extensions() {
+    ! lacks pip || return 0
+    local packages
+    if ! mkdir -p "$cache" 2>"$work/cache.log" || ! fresh=$(mktemp -d "$cache/.extensions.XXXXXX" 2>"$work/cache.log"); then
+        fresh=$work
+        show_log "cannot write to the cache (SHAKETABLE_CACHE can name another folder)" "$work/cache.log"
+        return 0
+    fi
+    say "fetching extensions of the Chaos Toolkit with pip to $extensions_folder"
+    if ! { python3 -m venv --without-pip "$fresh" &&
+        packages=$("$fresh/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); } \
+        </dev/null >"$work/extensions.log" 2>&1; then
+        show_log "python3 could not make an environment" "$work/extensions.log"
+    elif ! python3 -m pip install -q --disable-pip-version-check --timeout "$http_timeout_s" --target "$packages" \
+        -r "$extensions" </dev/null >"$work/extensions.log" 2>&1; then
+        show_log "pip could not fetch them" "$work/extensions.log"
+    elif ! has_extensions "$fresh" 2>"$work/extensions.log"; then
+        show_log "the packages do not hold them as expected" "$work/extensions.log"
+    elif ! check_extensions >/dev/null; then    # else someone else was faster
+        chmod 755 "$fresh"
+        { rm -rf -- "$extensions_folder" && mv -- "$fresh" "$extensions_folder"; } 2>"$work/cache.log" ||
+            show_log "cannot put the extensions into the cache" "$work/cache.log"
+    fi
+    rm -rf -- "$fresh"
+    fresh=$work
+}
+
 # The name under which the testbed looks for the class archive of this Java.
 archive_path() {
     local java id
@@ -507,6 +559,10 @@ if [ -n "$lacking" ] && [ "$check_only" = no ]; then
     fi
     if lacks compose_schema; then
         install_compose_schema
+        check_all
+    fi
+    if lacks extensions; then
+        install_extensions
         check_all
     fi
 fi
