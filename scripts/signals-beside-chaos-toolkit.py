@@ -12,7 +12,8 @@ what `make bench` has installed into the cache folder.
     sends it, and not to its whole group, as Ctrl-C in a terminal does.
  2. What is left are processes of the run that live when the runner has ended. Each is known by a
     variable in its environment, and is ended here.
- 3. `ends` tells how long after the signal the runner has ended; activities and pauses take --hold
+ 3. Signals that made no difference share their rows.
+ 4. `ends` tells how long after the signal the runner has ended; activities and pauses take --hold
     seconds.
 """
 
@@ -197,18 +198,23 @@ def main():
     ours = os.path.abspath(given.shaketable)
     sides = [("Chaos Toolkit", [given.reference], None), ("Shaketable", [ours, "chaos"], [ours, "journal"])]
     with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
-        cells = [
-            (phase, sent, side, pool.submit(cell, command, journal, phase, sent, given.hold))
+        cells = {
+            (phase, sent, side): pool.submit(cell, command, journal, phase, sent, given.hold)
             for phase in PHASES
             for sent in SIGNALS
             for side, command, journal in sides
-        ]
+        }
     columns = ["rc", "status", "ends", "left", "without status", "rollbacks", "journal"]
     print("| phase | signal | |", " | ".join(columns), "|")
     print("|---" * (len(columns) + 3) + "|")
-    for phase, sent, side, result in cells:
-        values = [shown(result.result()[column]) for column in columns]
-        print(f"| {phase} | {sent.name} | {side} |", " | ".join(values), "|")
+    for phase in PHASES:
+        rows = {}    # what became of both sides, and the signals of which that is true
+        for sent in SIGNALS:
+            results = [cells[phase, sent, side].result() for side, _, _ in sides]
+            rows.setdefault(tuple(tuple(shown(result[name]) for name in columns) for result in results), []).append(sent.name)
+        for both, names in rows.items():
+            for (side, _, _), values in zip(sides, both):
+                print(f"| {phase} | {', '.join(names)} | {side} |", " | ".join(values), "|")
 
 
 if __name__ == "__main__":

@@ -372,7 +372,9 @@ impl<'a> Providers<'a> {
 }
 
 fn not_in(encoding: &str) -> Failure {
-    Failure::failed(format!("Failed to decode bytes using encoding '{encoding}'"))
+    Failure::failed(format!(
+        "Failed to decode bytes using encoding '{encoding}'"
+    ))
 }
 
 impl ActivityRunner for Providers<'_> {
@@ -418,7 +420,11 @@ fn beginning(value: &Value, most: usize) -> Value {
         }
         Value::Dict(dict) => {
             let pairs = dict.iter().take(most);
-            Value::Dict(pairs.map(|(key, value)| (key.clone(), beginning(value, most))).collect())
+            Value::Dict(
+                pairs
+                    .map(|(key, value)| (key.clone(), beginning(value, most)))
+                    .collect(),
+            )
         }
         other => other.clone(),
     }

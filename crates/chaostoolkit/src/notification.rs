@@ -139,12 +139,12 @@ async fn over_http(session: &Session, channel: &Value, message: &Value) {
     request.connect_timeout = Some(CONNECT_TIMEOUT);
     request.read_timeout = Some(READ_TIMEOUT);
     request.keep = ANSWER_KEPT;
-    if let Some(headers) = channel.get("headers").filter(|headers| headers.is_truthy()) {
-        if let Err(raised) = request.set_headers(headers) {
-            let told = format!("failed calling notification endpoint\n{raised}");
-            session.logger.debug(told);
-            return;
-        }
+    if let Some(headers) = channel.get("headers").filter(|headers| headers.is_truthy())
+        && let Err(raised) = request.set_headers(headers)
+    {
+        let told = format!("failed calling notification endpoint\n{raised}");
+        session.logger.debug(told);
+        return;
     }
     match request.send().await {
         Ok(response) if response.status >= 400 => session.logger.debug(format!(
@@ -162,9 +162,14 @@ async fn by_plugin(session: &Session, channel: &Value, message: &Value, error: O
     // A plugin gets the exception itself.
     let told = error.map(|problem| {
         let raised = problem.raised();
-        (raised.kind.as_str(), session.redaction.text(&raised.message))
+        (
+            raised.kind.as_str(),
+            session.redaction.text(&raised.message),
+        )
     });
-    let error = told.as_ref().map(|(kind, message)| (*kind, message.as_ref()));
+    let error = told
+        .as_ref()
+        .map(|(kind, message)| (*kind, message.as_ref()));
     let module = text::str(channel.get("module").unwrap_or(&Value::None));
     let func = channel.get("func").map_or("notify".to_string(), text::str);
     let host = &session.host;

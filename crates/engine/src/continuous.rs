@@ -46,10 +46,7 @@ struct Sample {
 impl Continuous {
     /// Begins to sample, if the experiment wants that.
     pub fn start(experiment: &Experiment, stagehand: &Stagehand) -> Continuous {
-        let every = experiment
-            .strategy
-            .during()
-            .then_some(experiment.frequency);
+        let every = experiment.strategy.during().then_some(experiment.frequency);
         let probes = every
             .into_iter()
             .flat_map(|every| {
@@ -114,6 +111,10 @@ async fn sample(probe: &Activity, stagehand: &Stagehand, kept: &Mutex<Samples>) 
     let (output, holds) = match asker.prepare(probe) {
         Ok(probe) => {
             let judged = asker.judge(&probe, None, false).await;
+            if let Some(reason) = &judged.carried.interrupts {
+                let reason = format!("probe `{}` interrupted it: {reason}", probe.name);
+                stagehand.abort.request(asker.redaction.text(&reason));
+            }
             (judged.carried.output, judged.holds)
         }
         Err(reason) => (Err(reason.clone()), Observed::Unknown(reason)),
@@ -122,7 +123,11 @@ async fn sample(probe: &Activity, stagehand: &Stagehand, kept: &Mutex<Samples>) 
     stagehand.toolkit.sample_ended(
         begun,
         Ending {
-            status: if output.is_ok() { "succeeded" } else { "failed" },
+            status: if output.is_ok() {
+                "succeeded"
+            } else {
+                "failed"
+            },
             output: output.clone().unwrap_or_default(),
             exception: output.clone().err().into_iter().collect(),
             tolerance_met: Some(holds.is_yes()),

@@ -123,17 +123,26 @@ impl Controls {
         for control in &self.all {
             let imported = match caller.asker.python.host() {
                 Err(reason) => Err(reason),
-                Ok(host) => match host.import_control(&control.module).await {
-                    Ok(Some(_)) => Ok(()),
-                    Ok(None) => Err("Python finds no such module".to_owned()),
-                    Err(error) => Err(error.to_string()),
-                },
+                Ok(host) => {
+                    let importing = host.import_control(&control.module);
+                    match tokio::time::timeout(CONTROL_TIMEOUT, importing).await {
+                        Ok(Ok(Some(_))) => Ok(()),
+                        Ok(Ok(None)) => Err("Python finds no such module".to_owned()),
+                        Ok(Err(error)) => Err(error.to_string()),
+                        Err(_) => Err("importing it does not end".to_owned()),
+                    }
+                }
             };
             match imported {
                 Ok(()) => self.call(control, ControlFunction::Configure, caller).await,
                 Err(reason) => {
                     let module = &control.module;
-                    self.warn(control, &format!("its module {module} cannot be used, so it is never called: {reason}"));
+                    self.warn(
+                        control,
+                        &format!(
+                            "its module {module} cannot be used, so it is never called: {reason}"
+                        ),
+                    );
                     let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
                     missing.insert(control.module.clone());
                 }
@@ -176,8 +185,13 @@ impl Controls {
     ) {
         let python = controls.iter().filter(|control| !control.native);
         for control in python.filter(|control| control.scope.before()) {
-            self.apply(control, &level.function("before"), (level, context, None), caller)
-                .await;
+            self.apply(
+                control,
+                &level.function("before"),
+                (level, context, None),
+                caller,
+            )
+            .await;
         }
     }
 
@@ -192,8 +206,13 @@ impl Controls {
     ) {
         let python = controls.iter().filter(|control| !control.native);
         for control in python.filter(|control| control.scope.after()) {
-            self.apply(control, &level.function("after"), (level, context, Some(state)), caller)
-                .await;
+            self.apply(
+                control,
+                &level.function("after"),
+                (level, context, Some(state)),
+                caller,
+            )
+            .await;
         }
     }
 
@@ -320,7 +339,10 @@ impl Controls {
             ("what came of it", outcome.state.is_some()),
         ];
         for (what, _) in others.iter().filter(|(_, changed)| *changed) {
-            self.warn(control, &format!("it changed {what}, which is not taken over"));
+            self.warn(
+                control,
+                &format!("it changed {what}, which is not taken over"),
+            );
         }
         if let Some(raised) = outcome.raised {
             match interruption(&raised) {

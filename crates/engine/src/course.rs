@@ -106,7 +106,7 @@ impl Run {
                 .before(Level::Experiment, &around, document, caller)
                 .await;
         };
-        if abort.or(begun).await.is_some() {
+        if abort.or(begun).await.is_some() && abort.reason().is_none() {
             self.perform(&experiment, &stagehand, ready, folder).await;
         }
         self.grounds.unproven.extend(dry::reasons(&experiment));
@@ -136,11 +136,7 @@ impl Run {
         let (found, mut experiment) = if planned.waits() {
             let finding = sources::find(&planned, &asker);
             let (found, warnings) = self.options.abort.or(finding).await?;
-            for warning in warnings {
-                journal.write("warning", json!({ "reason": warning }));
-                self.options.progress.event(&format!("warning: {warning}"));
-                self.at(journal.now_us(), format!("warning: {warning}"));
-            }
+            self.warn(journal, warnings);
             match planned.with(&found) {
                 // What the command line said goes before the document.
                 Ok(mut experiment) => {
@@ -164,9 +160,18 @@ impl Run {
         } else {
             (Found::default(), planned)
         };
+        self.warn(journal, sources::exposed(&experiment, &self.redaction));
         addresses::in_experiment(&mut experiment, &asker.site);
         let asker = asker.knowing(&experiment, &found);
         Some((experiment, asker))
+    }
+
+    fn warn(&mut self, journal: &Journal, warnings: Vec<String>) {
+        for warning in warnings {
+            journal.write("warning", json!({ "reason": warning }));
+            self.options.progress.event(&format!("warning: {warning}"));
+            self.at(journal.now_us(), format!("warning: {warning}"));
+        }
     }
 
     /// Steady state to judgement.
@@ -260,7 +265,8 @@ impl Run {
             Vec::new()
         };
         let seen = during.iter().chain(&before_rollbacks);
-        self.roll_back(experiment, stagehand, is_deviated(seen)).await;
+        self.roll_back(experiment, stagehand, is_deviated(seen))
+            .await;
 
         let has_load = load.is_some();
         let ledger = match load {
@@ -297,7 +303,10 @@ impl Run {
                 // Once more, when all work has ended; what did not hold before stays so.
                 let after = When::After;
                 let last = steady::ask_hypothesis(experiment, stagehand, ledger.as_ref(), after);
-                steady::worse_of(last.await, before_rollbacks)
+                match abort.or(last).await {
+                    Some(last) => steady::worse_of(last, before_rollbacks),
+                    None => before_rollbacks,
+                }
             } else {
                 before_rollbacks
             });
@@ -534,7 +543,9 @@ fn listen(mut notices: Notices, abort: Abort, progress: Arc<dyn Progress>) {
                 }
                 Notice::Log(_) => {}
                 Notice::Signal(signal) => {
-                    abort.request(format!("code in Python asked for its end (signal {signal})"));
+                    abort.request(format!(
+                        "code in Python asked for its end (signal {signal})"
+                    ));
                 }
             }
         }

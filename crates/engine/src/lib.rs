@@ -1,8 +1,12 @@
 //! The engine: runs a plan and says what came of it.
 //!
-//! plan → preflight → steady state → inject → observe → heal → account → verdict, one file a step:
-//! [`preflight`], [`steady`], [`method`] (inject and observe, with [`injections`] and
-//! [`safeguards`] and [`continuous`]), [`accounting`] (with [`stages`]), [`verdict`]; [`run`] puts them in order.
+//! plan → preflight → steady state → inject → observe → heal → roll back → account → verdict, one file a
+//! step: [`sources`] (values that are found out first), [`preflight`], [`steady`], [`method`] (with
+//! [`background`], [`injections`], [`safeguards`] and [`continuous`]), [`accounting`] (with [`stages`]),
+//! [`verdict`]; `course` puts them in order, [`run`] is what is around them.
+//!
+//! One activity is carried out by a [`stagehand`], with its [`controls`]; what carries it out is asked by an
+//! asker ([`probes`]: [`carrying`], [`judging`], [`python`]).
 //!
 //! Promises:
 //! 1. A run always ends with a [`RunRecord`], and every fault it applied is recovered first, whatever
@@ -11,6 +15,10 @@
 //! 3. Every event is in the journal, on disk, before the next step begins; the journal can be read
 //!    after a crash.
 //! 4. The verdict follows from recorded facts alone: `facts.json` gives the same ledger again.
+//!
+//! 5. What is known to be a secret is in no text that leaves the engine: not in the journal, the record,
+//!    what is told, or a message.
+//! 6. The Chaos Toolkit's journal can be made of ours at any instant ([`toolkit_journal`]).
 //!
 //! The engine prints nothing: it tells a [`Progress`]. How a record is shown is `report`'s business.
 

@@ -153,7 +153,10 @@ fn of_environment() -> Option<OsString> {
 fn module_path(folder: &Path) -> OsString {
     let given = std::env::var_os(MODULE_PATH).unwrap_or_default();
     let given = std::env::split_paths(&given).filter(|path| !path.as_os_str().is_empty());
-    let folders: Vec<_> = given.chain([folder.to_path_buf()]).collect();
+    // The folder of a file that is named without one is empty, and Python passes over empty entries.
+    let folder = Path::new(".").join(folder);
+    let folder = folder.canonicalize().unwrap_or(folder);
+    let folders: Vec<_> = given.chain([folder.clone()]).collect();
     std::env::join_paths(folders).unwrap_or_else(|_| folder.into())
 }
 

@@ -187,7 +187,7 @@ impl Run {
             _ => {
                 self.experiment(system.as_ref(), journal, toolkit, folder)
                     .await;
-            },
+            }
         }
         if let Some(system) = system {
             if system.is_owned() {

@@ -4,6 +4,7 @@
 //! have neither controls nor pauses. What a dry run leaves out is in the journal, and was not done.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use shaketable_experiment::{Activity, ActivityKind, Dry, Provider};
@@ -95,15 +96,17 @@ impl Stagehand {
         section: Section,
         ledger: Option<&Ledger>,
     ) -> Done {
-        let pauses = self.dry(activity) != Some(Dry::Pause);
+        let pause = async |pause: Duration| {
+            if !pause.is_zero() && self.dry(activity) != Some(Dry::Pause) {
+                tokio::time::sleep(pause).await;
+            }
+        };
         let controls = self.controls.of_activity(activity);
         let context = &activity.source;
         self.controls
             .before(Level::Activity, &controls, context, self.caller())
             .await;
-        if pauses {
-            tokio::time::sleep(activity.pauses_before).await;
-        }
+        pause(activity.pauses_before).await;
         for control in &activity.controls {
             if let Some(known) = shaketable_extensions::control(&control.module) {
                 self.asker.exchange.begin(&control.module, known.sets);
@@ -141,9 +144,7 @@ impl Stagehand {
         self.controls
             .after(Level::Activity, &controls, context, &entry, self.caller())
             .await;
-        if pauses {
-            tokio::time::sleep(activity.pauses_after).await;
-        }
+        pause(activity.pauses_after).await;
         done
     }
 
@@ -191,7 +192,8 @@ impl Stagehand {
                 && prepared.until.is_none() =>
             {
                 let carried = self.asker.carry_out(&prepared, ledger).await;
-                if let (Provider::Function(call), Ok(output)) = (&prepared.provider, &carried.output)
+                if let (Provider::Function(call), Ok(output)) =
+                    (&prepared.provider, &carried.output)
                     && calls::writes_to_site(call, &self.asker.site)
                 {
                     self.asker.exchange.note_written(output);

@@ -5,6 +5,8 @@
 //! 2. An activity that has begun also has its end in the journal, however it ends, unless the program is
 //!    killed.
 //! 3. Controls get what came of activities from here.
+//! 4. Documents are in it without what is nobody's business: passwords and queries of addresses, and the
+//!    values of faults' parameters.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
+use shaketable_dialect::redaction::HIDDEN;
 use shaketable_experiment::Activity;
+use shaketable_testbed::system::without_secrets;
 
 use crate::journal::{Event, Journal};
 
@@ -81,7 +85,7 @@ impl ToolkitJournal {
             "chaoslib-version": concat!("shaketable ", env!("CARGO_PKG_VERSION")),
             "platform": format!("{}-{}-{}", kernel("ostype"), kernel("osrelease"), std::env::consts::ARCH),
             "node": kernel("hostname"),
-            "experiment": experiment,
+            "experiment": told(experiment),
             "start": now(),
         }));
         journal.write_all([Event {
@@ -142,7 +146,9 @@ impl ToolkitJournal {
     /// The hypothesis begins to be asked.
     pub fn hypothesis_started(&self, section: Section) {
         self.lock_ended().retain(|(of, _)| *of != section);
-        self.shared.journal.write_all([phase_started(section, None)]);
+        self.shared
+            .journal
+            .write_all([phase_started(section, None)]);
     }
 
     /// The hypothesis was asked; returns its state for controls.
@@ -243,7 +249,7 @@ impl Begun {
             fields: fields(json!({
                 "id": self.id,
                 "section": self.section.name(),
-                "activity": self.activity,
+                "activity": told(&self.activity),
                 "start": self.start,
             })),
         }
@@ -303,6 +309,35 @@ fn phase_ended(section: Section, met: Option<bool>, iteration: Option<u64>) -> E
         detail: Value::Null,
         fields: fields(json!({ "phase": section.name(), "met": met, "iteration": iteration })),
     }
+}
+
+/// A document as the journal has it.
+fn told(document: &Value) -> Value {
+    match document {
+        Value::String(text) => without_secrets(text).into(),
+        Value::Array(items) => items.iter().map(told).collect(),
+        Value::Object(members) => {
+            let is_fault = members.contains_key("fault") && members.contains_key("target");
+            let told = members.iter().map(|(name, value)| {
+                let is_parameters = is_fault && name != "target" && value.is_object();
+                let value = if is_parameters {
+                    hidden(value)
+                } else {
+                    told(value)
+                };
+                (name.clone(), value)
+            });
+            Value::Object(told.collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// The names of a map, without the values.
+fn hidden(map: &Value) -> Value {
+    let names = map.as_object().into_iter().flat_map(Map::keys);
+    let members = names.map(|name| (name.clone(), HIDDEN.into()));
+    Value::Object(members.collect())
 }
 
 fn fields(object: Value) -> Map<String, Value> {

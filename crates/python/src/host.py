@@ -27,6 +27,7 @@ from _queue import SimpleQueue
 HOST = "<shaketable host>"
 DEEPEST = 100
 WAKE_SECONDS = 0.02
+THREADS_TURN_SECONDS = 0.01
 CONTROL_FUNCTIONS = [
     "configure_control",
     "cleanup_control",
@@ -427,7 +428,7 @@ class Host:
                 if "documents" in request:
                     self.documents.receive(request.pop("documents"))
                 if request.get("background"):
-                    threading.Thread(target=self.answer, args=(request,), daemon=True).start()
+                    threading.Thread(target=self.answer, name="shaketable-call", args=(request,), daemon=True).start()
                 else:
                     self.foreground.put(request)
 
@@ -468,6 +469,8 @@ class Host:
                 result = getattr(self, "do_" + request["op"])(request)
             finally:
                 self.current = None
+            if request["op"] == "control":
+                self.yield_to_threads()
             reply.update(result)
         except Raised as raised:
             reply["raised"] = self.describe(raised.error, raised.origin)
@@ -488,6 +491,13 @@ class Host:
                 return
             except BaseException:
                 continue
+
+    def yield_to_threads(self):
+        """Gives threads that a control has started their turn, as they have it in a runner that is Python too:
+        a safeguard that finds something at once gets to say so before anything else happens."""
+        main = threading.main_thread()
+        if any(thread is not main and thread.name[:11] != "shaketable-" for thread in threading.enumerate()):
+            time.sleep(THREADS_TURN_SECONDS)
 
     def load(self, request):
         return importlib.import_module(request["module"])

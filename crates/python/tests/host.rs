@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use shaketable_dialect::{Dict, Key, Value};
 use shaketable_python::{
-    Argument, CallId, Class, ControlCall, ControlFunction, ControlOutcome, DocumentName, Documents,
-    FunctionCall, FunctionCheck, Host, HostOptions, Interruption, LogRecord, Notice, Origin,
-    PythonError, Raised, Step, Target, Thread,
+    Argument, CallId, Class, ControlCall, ControlFunction, ControlOutcome, Detection, DocumentName,
+    Documents, FunctionCall, FunctionCheck, Host, HostOptions, Interruption, LogRecord, Notice,
+    Origin, PythonError, Raised, Step, Target, Thread,
 };
 use support::{Modules, call, run};
 
@@ -889,6 +889,63 @@ def notify(channel, payload):
                     Err(_) => panic!("nobody said {message}"),
                 }
             }
+        }
+    }
+}
+
+mod encodings {
+    use super::*;
+
+    const DETECTOR: &str = "def detect(data):\n    return {'encoding': 'latin-1', 'confidence': 0.75} if data else {'encoding': None}\n";
+
+    #[tokio::test]
+    async fn are_what_the_installed_detector_says() {
+        let modules = Modules::new(&[("charset_normalizer.py", DETECTOR)]);
+        for (bytes, encoding, confidence, text) in [
+            (&b"caf\xe9"[..], Some("latin-1"), 0.75, Some("caf\u{e9}")),
+            (b"", None, 0.0, None),
+        ] {
+            assert_eq!(
+                modules
+                    .host
+                    .detect_encoding(bytes)
+                    .await
+                    .expect("an answer"),
+                Detection::Detected {
+                    encoding: encoding.map(str::to_string),
+                    confidence,
+                    text: text.map(str::to_string),
+                }
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn are_unknown_without_a_detector() {
+        let modules = Modules::new(&[("charset_normalizer.py", "raise ImportError()\n")]);
+        let found = modules.host.detect_encoding(b"caf\xe9").await;
+        assert_eq!(found.expect("an answer"), Detection::Unavailable);
+    }
+}
+
+mod plugins {
+    use super::*;
+
+    #[tokio::test]
+    async fn get_the_exception_itself() {
+        let mut modules = Modules::new(&[(
+            "n.py",
+            "import logging\ndef notify(channel, payload):\n    error = payload['error']\n    logging.getLogger('chaostoolkit').info(type(error).__name__ + '|' + str(error))\n",
+        )]);
+        let (channel, payload) = (json("{}"), json(r#"{"name": "validate-failed"}"#));
+        let error = Some(("InvalidExperiment", "no title"));
+        let told = modules
+            .host
+            .notify("n", "notify", &channel, &payload, error);
+        told.await.expect("an answer");
+        match modules.notices.recv().await {
+            Some(Notice::Log(record)) => assert_eq!(record.message, "InvalidExperiment|no title"),
+            other => panic!("{other:?}"),
         }
     }
 }

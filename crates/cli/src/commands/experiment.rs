@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use shaketable_document::{Diagnostics, Source};
 use shaketable_experiment::{
-    Activity, ActivityKind, Bindings, Catalogue, Experiment, FunctionDeclaration, Overrides, Provider,
+    Activity, ActivityKind, Bindings, Catalogue, Experiment, FunctionDeclaration, Overrides,
+    Provider,
 };
 use shaketable_extensions::Kind;
 use shaketable_faults::Parameters;

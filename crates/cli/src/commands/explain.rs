@@ -75,13 +75,25 @@ fn explanation(document: &Document, arguments: &Explain) -> Result<String, Testb
     }
     out.push_str(&hypothesis(experiment));
     let mut hit = BTreeSet::new();
-    part(&mut out, "method", &experiment.method, compose.as_ref(), &mut hit);
+    part(
+        &mut out,
+        "method",
+        &experiment.method,
+        compose.as_ref(),
+        &mut hit,
+    );
     let rollbacks = match experiment.rollback_strategy {
         RollbackStrategy::Default | RollbackStrategy::Always => "rollbacks, however the run ends",
         RollbackStrategy::Deviated => "rollbacks, if the hypothesis does not hold",
         RollbackStrategy::Never => "rollbacks, never carried out",
     };
-    part(&mut out, rollbacks, &experiment.rollbacks, compose.as_ref(), &mut hit);
+    part(
+        &mut out,
+        rollbacks,
+        &experiment.rollbacks,
+        compose.as_ref(),
+        &mut hit,
+    );
     for guard in &experiment.safeguards {
         let _ = writeln!(
             out,
@@ -91,12 +103,20 @@ fn explanation(document: &Document, arguments: &Explain) -> Result<String, Testb
         );
     }
     if let Some(compose) = &compose {
-        let all: usize = compose.services.iter().map(|service| service.replicas).sum();
+        let all: usize = compose
+            .services
+            .iter()
+            .map(|service| service.replicas)
+            .sum();
         let _ = writeln!(
             out,
             "blast radius: at most {} of {all} processes{}",
             hit.len(),
-            if hit.is_empty() { "" } else { ", one at a time" },
+            if hit.is_empty() {
+                ""
+            } else {
+                ", one at a time"
+            },
         );
     }
     Ok(out)
@@ -114,10 +134,13 @@ fn compose_of(document: &Document, arguments: &Explain) -> Result<Option<Compose
 }
 
 fn system(compose: &Compose) -> String {
-    let services = compose.services.iter().map(|service| match service.replicas {
-        1 => service.name.clone(),
-        n => format!("{} ×{n}", service.name),
-    });
+    let services = compose
+        .services
+        .iter()
+        .map(|service| match service.replicas {
+            1 => service.name.clone(),
+            n => format!("{} ×{n}", service.name),
+        });
     format!(
         "system: `{}`, brought up for the run and taken down after it, unless it is up: {}\n",
         compose.name,
@@ -137,7 +160,10 @@ fn hypothesis(experiment: &Experiment) -> String {
             format!("every {} during the method", seconds(experiment.frequency))
         }
         HypothesisStrategy::Continuously => {
-            format!("before, after, and every {} in between", seconds(experiment.frequency))
+            format!(
+                "before, after, and every {} in between",
+                seconds(experiment.frequency)
+            )
         }
         HypothesisStrategy::Skip => "never asked".to_owned(),
     };
@@ -153,12 +179,22 @@ fn asked(probe: &Activity) -> String {
     let tolerated = match &probe.tolerance {
         None => String::new(),
         Some(Tolerance::Output(condition)) => format!(", tolerated is {condition}"),
-        Some(Tolerance::Samples { condition, at_least, of, .. }) => format!(
+        Some(Tolerance::Samples {
+            condition,
+            at_least,
+            of,
+            ..
+        }) => format!(
             ", tolerated is {condition} in {:.0} % of {of} samples",
             at_least * 100.0
         ),
-        Some(Tolerance::Rate { condition, over, .. }) => {
-            format!(", tolerated is a change per second of {condition} over {}", seconds(*over))
+        Some(Tolerance::Rate {
+            condition, over, ..
+        }) => {
+            format!(
+                ", tolerated is a change per second of {condition} over {}",
+                seconds(*over)
+            )
         }
         Some(Tolerance::Probe(judge)) => format!(", judged by `{}`", judge.name),
     };
@@ -192,7 +228,10 @@ fn part(
     let _ = writeln!(out, "{title}");
     for (n, activity) in activities.iter().enumerate() {
         let mut more = Vec::new();
-        for (when, pause) in [("before", activity.pauses_before), ("after", activity.pauses_after)] {
+        for (when, pause) in [
+            ("before", activity.pauses_before),
+            ("after", activity.pauses_after),
+        ] {
             if !pause.is_zero() {
                 more.push(format!("{} {when} it", seconds(pause)));
             }

@@ -46,7 +46,10 @@ pub fn run(arguments: &Init) -> Result<Exit, TestbedError> {
     std::fs::write(path, text).map_err(io)?;
     if let Err(message) = read(path, &catalogue()) {
         terminal::error(&message);
-        terminal::note(&format!("{} was written, and needs mending", path.display()));
+        terminal::note(&format!(
+            "{} was written, and needs mending",
+            path.display()
+        ));
         return Ok(Exit::Usage);
     }
     terminal::note(&format!(
@@ -68,7 +71,9 @@ impl Dialogue {
             _ => format!("{question} [{default}]: "),
         };
         let mut stderr = std::io::stderr();
-        let _ = stderr.write_all(shown.as_bytes()).and_then(|()| stderr.flush());
+        let _ = stderr
+            .write_all(shown.as_bytes())
+            .and_then(|()| stderr.flush());
         let mut line = String::new();
         let answered = self.input.read_line(&mut line).is_ok_and(|n| n > 0);
         if !answered {
@@ -99,7 +104,10 @@ impl Dialogue {
 
 /// The document that follows from the answers.
 fn ask(dialogue: &mut Dialogue, path: &Path) -> Result<String, String> {
-    let title = dialogue.ask("What should hold", "The system survives the loss of a process");
+    let title = dialogue.ask(
+        "What should hold",
+        "The system survives the loss of a process",
+    );
     let compose = dialogue.ask("Compose file of the system (empty: none)", "");
     let services = match compose.as_str() {
         "" => Vec::new(),
@@ -171,7 +179,12 @@ fn fault_of(dialogue: &mut Dialogue, services: &[(String, String)]) -> Result<St
         let _ = write!(parameters, ", {}: {}", until.name, quoted(&time));
     }
     let provider = format!("{{ type: fault, {parameters} }}");
-    Ok(activity("action", &format!("{name} {service}"), &provider, ""))
+    Ok(activity(
+        "action",
+        &format!("{name} {service}"),
+        &provider,
+        "",
+    ))
 }
 
 fn probe_of(answer: &str) -> Result<String, String> {

@@ -6,7 +6,7 @@ use shaketable_engine::Abort;
 use crate::exit::Exit;
 use crate::terminal;
 
-/// The first SIGINT, SIGTERM or SIGHUP ends the run in good order, the second one without rollbacks, the
+/// The first SIGINT, SIGTERM, SIGHUP or SIGUSR1 ends the run in good order, the second one without rollbacks, the
 /// third one at once.
 pub fn abort_on_signals() -> Abort {
     use tokio::signal::unix::{SignalKind, signal};
@@ -17,8 +17,9 @@ pub fn abort_on_signals() -> Abort {
             signal(SignalKind::interrupt()),
             signal(SignalKind::terminate()),
             signal(SignalKind::hangup()),
+            signal(SignalKind::user_defined1()),
         );
-        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = streams else {
+        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup), Ok(mut user)) = streams else {
             terminal::error(
                 "cannot listen for signals; Ctrl-C ends the run without healing, the next command heals",
             );
@@ -29,6 +30,7 @@ pub fn abort_on_signals() -> Abort {
                 _ = interrupt.recv() => "SIGINT",
                 _ = terminate.recv() => "SIGTERM",
                 _ = hangup.recv() => "SIGHUP",
+                _ = user.recv() => "SIGUSR1",
             };
             let reason = format!("it was interrupted by {name}");
             if n == 0 {

@@ -6,13 +6,21 @@ use crate::bare::{last_run, lines, shell, write};
 use crate::support::{Bench, PASSED};
 
 /// What no file and no line of output may hold, in whatever form.
-const SECRETS: [&str; 4] = ["hunter2-from-env", "opensesame-in-file", "c2Vj=literal/one", "changed-by-file"];
+const SECRETS: [&str; 4] = [
+    "hunter2-from-env",
+    "opensesame-in-file",
+    "c2Vj=literal/one",
+    "changed-by-file",
+];
 
 #[test]
 fn secrets_reach_activities_and_nothing_that_is_written() {
     let bench = Bench::new();
     bench.write("token.txt", "opensesame-in-file\n");
-    let given = bench.write("given.json", r#"{"secrets": {"app": {"changed": "changed-by-file"}}}"#);
+    let given = bench.write(
+        "given.json",
+        r#"{"secrets": {"given": {"changed": "changed-by-file"}}}"#,
+    );
     let script = "printf '%s\\n' ${fromenv} ${fromfile} ${literal} ${changed} | tee HERE/got; echo ${fromenv} >&2";
     let fails = json!({
         "type": "probe", "name": "fails with ${fromenv}", "tolerance": "${fromfile}",
@@ -23,8 +31,7 @@ fn secrets_reach_activities_and_nothing_that_is_written() {
             "fromenv": { "type": "env", "key": "SHAKETABLE_TEST_SECRET" },
             "fromfile": { "type": "file", "path": "token.txt" },
             "literal": "c2Vj=literal/one",
-            "changed": "before",
-        }},
+        }, "given": { "changed": "before" } },
         "runtime": { "hypothesis": { "strategy": "before-method-only" } },
     });
     let file = write(&bench, &[shell(&bench, "use", script), fails], more);

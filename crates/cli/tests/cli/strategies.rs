@@ -15,7 +15,11 @@ fn asked(result: &Value) -> Vec<&str> {
 }
 
 fn hypothesis(strategy: &str) -> Value {
-    json!({ "runtime": { "hypothesis": { "strategy": strategy, "frequency": "50ms" } } })
+    let mut hypothesis = json!({ "strategy": strategy });
+    if ["continuously", "during-method-only"].contains(&strategy) {
+        hypothesis["frequency"] = json!("50ms");
+    }
+    json!({ "runtime": { "hypothesis": hypothesis } })
 }
 
 #[test]
@@ -32,15 +36,27 @@ fn the_hypothesis_is_asked_when_its_strategy_says() {
         ("skip", INCONCLUSIVE, &[]),
     ] {
         let waits = std::slice::from_ref(&waits);
-        let result = run(&bench, waits, hypothesis(strategy)).expect(code, &[]).json();
+        let result = run(&bench, waits, hypothesis(strategy))
+            .expect(code, &[])
+            .json();
         assert_eq!(asked(&result), expected, "{strategy}");
         // The command line goes before the document.
         let file = write(&bench, waits, hypothesis("default"));
         let outcome = bench.run(&[
-            "run", &file, "--format", "json", "--hypothesis-strategy", strategy,
-            "--hypothesis-frequency", "0.05",
+            "run",
+            &file,
+            "--format",
+            "json",
+            "--hypothesis-strategy",
+            strategy,
+            "--hypothesis-frequency",
+            "0.05",
         ]);
-        assert_eq!(asked(&outcome.expect(code, &[]).json()), expected, "{strategy}");
+        assert_eq!(
+            asked(&outcome.expect(code, &[]).json()),
+            expected,
+            "{strategy}"
+        );
     }
 }
 
@@ -71,7 +87,11 @@ fn all_samples_are_in_the_journal() {
     let during = journal["steady_states"]["during"].as_array().unwrap();
     let met = |state: &&Value| state["steady_state_met"] == true;
     assert!(during.iter().filter(|s| !met(s)).count() >= 2, "{during:?}");
-    assert!(during.iter().all(|state| state["probes"].as_array().unwrap().len() == 1));
+    assert!(
+        during
+            .iter()
+            .all(|state| state["probes"].as_array().unwrap().len() == 1)
+    );
 }
 
 #[test]
@@ -93,7 +113,11 @@ fn rollbacks_are_carried_out_as_their_strategy_says() {
         });
         let code = if deviates { DEVIATED } else { PASSED };
         run(&bench, &[touch(&bench, breaks)], more).expect(code, &[]);
-        assert_eq!(bench.path("rollback").exists(), expected, "{strategy} {deviates}");
+        assert_eq!(
+            bench.path("rollback").exists(),
+            expected,
+            "{strategy} {deviates}"
+        );
     }
     let _ = std::fs::remove_file(bench.path("rollback"));
     let more = json!({ "rollbacks": [touch(&bench, "rollback")] });
@@ -118,7 +142,8 @@ fn one_signal_rolls_back_and_two_do_not() {
     run.signal(Signal::SIGINT);
     crate::support::eventually("it rolls back", || bench.path("first").exists());
     run.signal(Signal::SIGTERM);
-    run.finish().expect(ABORTED, &["verdict: ABORTED", "SIGINT"]);
+    run.finish()
+        .expect(ABORTED, &["verdict: ABORTED", "SIGINT"]);
     assert!(!bench.path("last").exists());
     let journal = journal(&bench);
     assert_eq!(journal["status"], "interrupted");
@@ -183,4 +208,57 @@ fn values_of_the_command_line_go_before_the_document() {
     bench
         .run(&["run", &file, "--var", "wrod=x"])
         .expect(USAGE, &["wrod"]);
+}
+
+#[test]
+fn every_signal_in_every_phase_rolls_back_and_ends_the_journal() {
+    let bench = Bench::new();
+    let hang = |name: &str| shell(&bench, name, &format!("touch HERE/{name}; sleep 1000"));
+    let probe = |script: Value| {
+        let mut probe = script;
+        probe["type"] = json!("probe");
+        probe["tolerance"] = json!(0);
+        json!({ "title": "it hangs", "probes": [probe] })
+    };
+    let mut pause = touch(&bench, "pause");
+    pause["pauses"] = json!({ "after": "1h" });
+    let mut beside = hang("background");
+    beside["background"] = json!(true);
+    let rollback = touch(&bench, "rollback");
+    let nothing = touch(&bench, "nothing");
+    let phases = [
+        (
+            "before",
+            json!({
+                "method": [nothing], "steady-state-hypothesis": probe(hang("before")),
+            }),
+        ),
+        ("method", json!({ "method": [hang("method")] })),
+        ("background", json!({ "method": [beside] })),
+        ("pause", json!({ "method": [pause] })),
+        (
+            "after",
+            json!({
+                "method": [nothing], "steady-state-hypothesis": probe(hang("after")),
+                "runtime": { "hypothesis": { "strategy": "after-method-only" } },
+            }),
+        ),
+    ];
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGUSR1] {
+        for (phase, more) in &phases {
+            let _ = std::fs::remove_file(bench.path(phase));
+            let _ = std::fs::remove_file(bench.path("rollback"));
+            let mut more = more.clone();
+            more["rollbacks"] = json!([rollback]);
+            let file = write(&bench, &[], more);
+            let run = bench.start(&["run", &file]);
+            crate::support::eventually(phase, || bench.path(phase).exists());
+            run.signal(signal);
+            run.finish().expect(ABORTED, &[&format!("{signal:?}")]);
+            assert!(bench.path("rollback").exists(), "{signal:?} {phase}");
+            let journal = journal(&bench);
+            assert_eq!(journal["status"], "interrupted", "{signal:?} {phase}");
+            assert_eq!(journal["rollbacks"][0]["status"], "succeeded");
+        }
+    }
 }

@@ -106,7 +106,7 @@ def content(path):
         if path.suffix == ".json":
             return json.loads(text, parse_constant=lambda name: "(%s)" % name)
         if path.suffix == ".jsonl":
-            return [json.loads(line, parse_constant=lambda name: "(%s)" % name) for line in text.splitlines()]
+            return [json.loads(line, parse_constant=lambda name: "(%s)" % name) for line in text.strip("\n").split("\n")]
     except ValueError:
         pass
     return text

@@ -181,7 +181,13 @@ fn content(path: &Path, bytes: &[u8]) -> Value {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return json!("(binary)");
     };
-    let text = &text.replace(": NaN", ": \"(NaN)\"");
+    // What Python's JSON has and JSON has not.
+    let text = ["NaN", "Infinity", "-Infinity"]
+        .iter()
+        .fold(text.to_string(), |text, name| {
+            text.replace(&format!(": {name}"), &format!(": \"({name})\""))
+        });
+    let text = text.as_str();
     let parsed = match path.extension().and_then(|extension| extension.to_str()) {
         Some("json") => serde_json::from_str(text).ok(),
         Some("jsonl") => {
