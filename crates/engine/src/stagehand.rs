@@ -246,13 +246,11 @@ impl Stagehand {
 
 impl Done {
     /// What an activity of the method or of the rollbacks was to do and did not, in words. A probe that
-    /// fails there without being waited for says nothing, as with the Chaos Toolkit.
+    /// fails there without being waited for says nothing, as with the Chaos Toolkit; that one was left
+    /// out of a dry run is said once, for the run.
     pub fn shortfall(&self, activity: &Activity) -> Option<String> {
         if self.is_left_out {
-            return Some(format!(
-                "`{}` was left out: this is a dry run",
-                activity.name
-            ));
+            return None;
         }
         let kind = match activity.kind {
             ActivityKind::Probe => "probe",
