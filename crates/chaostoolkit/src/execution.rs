@@ -150,6 +150,10 @@ impl Run {
         if after.is_truthy() {
             let told = text::str(&after);
             logger.info(format!("Pausing after activity for {told}s..."));
+            if pausing {
+                // What has ended is on disk before it is waited; controls may add to it later.
+                self.chronicle_end(&entry);
+            }
             // The reference sleeps also when it was told to end; nobody waits for that here.
             if pausing && matches!(halt, None | Some(Halt::Unexpected(_))) {
                 let paused = match pause(&after) {

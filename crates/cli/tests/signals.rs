@@ -322,7 +322,7 @@ fn sigkill_in_the_method() {
 fn sigkill_in_a_pause() {
     let (ended, journal) = killed(Phase::Pause);
     assert_eq!(ended.left, Vec::<String>::new());
-    assert_eq!(journal["run"][0]["activity"]["name"], "break");
+    assert_eq!(entries(&journal, "run"), [succeeded("break")]);
 }
 
 #[test]
