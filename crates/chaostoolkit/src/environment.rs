@@ -1,16 +1,16 @@
-//! Environment variables: the process's own, and what `.env` files set for the run.
+//! Environment variables: the process's own, and what `.env` files and Python code set for the run.
 //!
 //! Python changes its own environment for that; here the changes are laid over it, and whoever starts a
 //! process hands it the complete set.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The environment of a run. Clones share it.
 #[derive(Clone, Default)]
 pub struct Environment {
-    set: Arc<RwLock<BTreeMap<String, String>>>,
+    set: Arc<RwLock<BTreeMap<String, Option<String>>>>,
 }
 
 impl Environment {
@@ -18,7 +18,7 @@ impl Environment {
     pub fn get(&self, name: &str) -> Option<String> {
         let set = self.set.read().unwrap_or_else(PoisonError::into_inner);
         match set.get(name) {
-            Some(value) => Some(value.clone()),
+            Some(value) => value.clone(),
             None => std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()),
         }
     }
@@ -26,7 +26,13 @@ impl Environment {
     /// Sets a variable for everything that is read or started from now on.
     pub fn set(&self, name: impl Into<String>, value: impl Into<String>) {
         let mut set = self.set.write().unwrap_or_else(PoisonError::into_inner);
-        set.insert(name.into(), value.into());
+        set.insert(name.into(), Some(value.into()));
+    }
+
+    /// Removes a variable for everything that is read or started from now on.
+    pub fn remove(&self, name: impl Into<String>) {
+        let mut set = self.set.write().unwrap_or_else(PoisonError::into_inner);
+        set.insert(name.into(), None);
     }
 
     /// All variables for a process that is started; nothing when the process's own are right as they are.
@@ -37,16 +43,20 @@ impl Environment {
         }
         let mut all: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
         for (name, value) in set.iter() {
-            all.insert(name.into(), value.into());
+            match value {
+                Some(value) => all.insert(name.into(), value.into()),
+                None => all.remove(OsStr::new(name)),
+            };
         }
         Some(all)
     }
 
     /// The variables that were set on top of the process's own.
     pub fn changes(&self) -> BTreeMap<String, String> {
-        self.set
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let set = self.set.read().unwrap_or_else(PoisonError::into_inner);
+        let values = set.iter();
+        values
+            .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
+            .collect()
     }
 }

@@ -61,12 +61,18 @@ impl Session {
     pub fn new(console: Console, logger: Logger, redaction: Redaction, settings: PathBuf) -> Self {
         let (host, notices) = Host::new(HostOptions::default());
         let signals = Inbox::default();
-        let forwarder = forward(notices, logger.clone(), signals.clone());
+        let environment = Environment::default();
+        let forwarder = forward(
+            notices,
+            logger.clone(),
+            signals.clone(),
+            environment.clone(),
+        );
         Session {
             console,
             logger,
             redaction,
-            environment: Environment::default(),
+            environment,
             settings_path: settings,
             host,
             run_log: None,
@@ -141,16 +147,34 @@ impl Session {
                 .collect(),
         });
         self.host = host;
-        self.forwarder = forward(notices, self.logger.clone(), self.signals.clone());
+        self.forwarder = forward(
+            notices,
+            self.logger.clone(),
+            self.signals.clone(),
+            self.environment.clone(),
+        );
     }
 }
 
-fn forward(mut notices: Notices, logger: Logger, signals: Inbox) -> JoinHandle<()> {
+fn forward(
+    mut notices: Notices,
+    logger: Logger,
+    signals: Inbox,
+    environment: Environment,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         while let Some(notice) = notices.recv().await {
             match notice {
                 Notice::Log(record) => logger.record(record_of(record)),
                 Notice::Signal(number) => signals.push_from_python(number),
+                Notice::Environment(changed) => {
+                    for (name, value) in changed {
+                        match value {
+                            Some(value) => environment.set(name, value),
+                            None => environment.remove(name),
+                        }
+                    }
+                }
             }
         }
     })

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nix::sys::signal::SigHandler;
 use shaketable_python::{Host, PythonError, Target};
 use tokio::sync::{Notify, watch};
 
@@ -63,6 +64,24 @@ impl Signal {
             Signal::User1 => "SIGUSR1",
             Signal::User2 => "SIGUSR2",
         }
+    }
+
+    /// The exit code that a shell shows for a process that died of it.
+    pub fn exit_code(self) -> i32 {
+        128 + self.number()
+    }
+
+    /// Has this process die of the signal, so that who waits for it sees that; gives the exit code should
+    /// it live on.
+    pub fn end_process(self) -> i32 {
+        if let Ok(signal) = nix::sys::signal::Signal::try_from(self.number()) {
+            // SAFETY: the default action is no code of ours.
+            let reset = unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) };
+            if reset.is_ok() {
+                let _ = nix::sys::signal::raise(signal);
+            }
+        }
+        self.exit_code()
     }
 
     fn halt(self) -> Halt {

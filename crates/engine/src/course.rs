@@ -541,7 +541,8 @@ fn listen(mut notices: Notices, abort: Abort, progress: Arc<dyn Progress>) {
                 Notice::Log(log) if TOLD.contains(&log.level.as_str()) => {
                     progress.event(&format!("python: {}: {}", log.module, log.message));
                 }
-                Notice::Log(_) => {}
+                // Processes get what the document says in `env`, not what Python code has set.
+                Notice::Log(_) | Notice::Environment(_) => {}
                 Notice::Signal(signal) => {
                     abort.request(format!(
                         "code in Python asked for its end (signal {signal})"

@@ -367,6 +367,7 @@ class Host:
     """Takes requests, runs them, answers."""
 
     def __init__(self, channel, group):
+        self.environment = dict(os.environ)
         self.channel = channel
         self.group = group
         self.outbox = SimpleQueue()
@@ -448,6 +449,15 @@ class Host:
             except Exception:
                 pass
 
+    def tell_environment(self):
+        """Variables that code has changed: processes that the runner starts later are to have them, too."""
+        now = dict(os.environ)
+        with self.lock:
+            before, self.environment = self.environment, now
+        if now != before:
+            names = now.keys() | before.keys()
+            self.tell({"environment": {name: now.get(name) for name in names if now.get(name) != before.get(name)}})
+
     # Requests
 
     def answer(self, request):
@@ -483,6 +493,7 @@ class Host:
                     self.running.pop(number, None)
                     self.unwanted.pop(number, None)
                 self.flush_streams()
+                self.tell_environment()
                 try:
                     line = (write_json(reply) + "\n").encode("utf-8", "replace")
                 except Exception as error:

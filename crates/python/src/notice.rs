@@ -1,4 +1,4 @@
-//! What the host tells unasked: log records and signals.
+//! What the host tells unasked: log records, signals, and changes of its environment.
 
 use serde_json::Value as Json;
 
@@ -13,6 +13,8 @@ pub enum Notice {
     /// Code sent this signal to its own process; the runner should act as if it had received it. The
     /// foreground call, if there is one, has got the matching exception already.
     Signal(i32),
+    /// Code has set these variables of its environment, or removed those without a value.
+    Environment(Vec<(String, Option<String>)>),
 }
 
 /// A record of Python's `logging`.

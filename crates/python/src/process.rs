@@ -354,6 +354,11 @@ impl Process {
             let _ = self.notices.send(Notice::Log(LogRecord::from_json(record)));
         } else if let Some(signal) = json["signal"].as_i64() {
             let _ = self.notices.send(Notice::Signal(signal as i32));
+        } else if let Some(changed) = json["environment"].as_object() {
+            let changed = changed.iter();
+            let changed =
+                changed.map(|(name, value)| (name.clone(), value.as_str().map(str::to_owned)));
+            let _ = self.notices.send(Notice::Environment(changed.collect()));
         } else if let Some(id) = json["id"].as_u64() {
             if json["handlers"] == true {
                 self.handlers.store(true, Ordering::Relaxed);

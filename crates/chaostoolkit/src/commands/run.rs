@@ -45,6 +45,8 @@ enum Refused {
     Told(i32),
     /// The reference dies with a traceback.
     Crash(Problem),
+    /// The reference, which has no handlers yet, dies of the signal.
+    Killed(Signal),
 }
 
 impl From<Problem> for Refused {
@@ -56,6 +58,10 @@ impl From<Problem> for Refused {
 async fn carry_out(mut session: Session, arguments: RunArguments) -> i32 {
     session.agent = arguments.output == Output::Agent;
     let code = match prepared(&mut session, &arguments).await {
+        Err(Refused::Killed(signal)) => {
+            session.close().await;
+            return signal.end_process();
+        }
         Err(refused) => refusal(&session, refused),
         Ok((plan, events)) => {
             let log = session.run_log.take();
@@ -78,6 +84,7 @@ fn refusal(session: &Session, refused: Refused) -> i32 {
     match refused {
         Refused::Told(code) => code,
         Refused::Crash(problem) => session.crash(&problem),
+        Refused::Killed(signal) => signal.exit_code(),
     }
 }
 
@@ -200,7 +207,7 @@ async fn planned(
             session.console.err("\nAborted!\n");
             return Err(Refused::Told(1));
         }
-        Some(signal) => return Err(Refused::Told(128 + signal.number())),
+        Some(signal) => return Err(Refused::Killed(signal)),
         None => {}
     }
     let plan = Plan {

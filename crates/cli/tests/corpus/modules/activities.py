@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import os
 import time
 import uuid
 
@@ -145,3 +146,12 @@ class Callable:
 instance = Callable()
 not_callable = 3
 alias = len
+
+
+def set_variable(name, value=None):
+    """Changes the environment that processes get later."""
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
+    return name
