@@ -1,4 +1,4 @@
-//! The event log of a run: one JSON object per line, durable before the run goes on.
+//! The event log of a run: one JSON object per line, written before the run goes on.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -10,7 +10,8 @@ use crate::redaction::Redaction;
 
 /// Where the lines of an event log go.
 pub trait RunLog: Send {
-    /// Appends one complete JSON object (no newline in it); it is durable when this returns.
+    /// Appends one complete JSON object (no newline in it). When this returns it outlives this process;
+    /// the caller sees to it that it is soon on disk.
     ///
     /// # Errors
     /// When it cannot be written.

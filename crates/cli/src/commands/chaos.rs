@@ -10,6 +10,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::thread::JoinHandle;
 
 use shaketable_chaostoolkit::Console;
 use shaketable_chaostoolkit::journal::RunLog;
@@ -69,7 +71,7 @@ fn heal_first(home: &Home) {
 /// that run nothing leave nothing.
 struct EventLog {
     home: Home,
-    file: Option<File>,
+    file: Option<SyncedFile>,
 }
 
 impl RunLog for EventLog {
@@ -78,16 +80,69 @@ impl RunLog for EventLog {
             Some(file) => file,
             none => {
                 let folder = RunFolder::create(&self.home)?;
-                // Outputs of activities are in it as they are, but for secrets.
-                let file = File::options()
-                    .create(true)
-                    .append(true)
-                    .mode(0o600)
-                    .open(folder.journal())?;
-                none.insert(file)
+                none.insert(SyncedFile::create(&folder.journal())?)
             }
         };
-        file.write_all(format!("{line}\n").as_bytes())?;
-        file.sync_data()
+        file.write(&format!("{line}\n"))
+    }
+}
+
+/// A file that is written at once, so that nothing is lost when this program is killed, and synced
+/// beside the work, so that an activity need not wait for the disk. It is closed when all is on disk.
+struct SyncedFile {
+    file: File,
+    /// Asks for a sync. One that waits covers everything written until it begins.
+    sync: Option<SyncSender<()>>,
+    syncing: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl SyncedFile {
+    fn create(path: &Path) -> io::Result<SyncedFile> {
+        // Outputs of activities are in it as they are, but for secrets.
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)?;
+        let synced = file.try_clone()?;
+        let (sync, asked) = std::sync::mpsc::sync_channel(1);
+        let syncing = std::thread::Builder::new()
+            .name("event-log".to_owned())
+            .spawn(move || {
+                while asked.recv().is_ok() {
+                    synced.sync_data()?;
+                }
+                Ok(())
+            })?;
+        Ok(SyncedFile {
+            file,
+            sync: Some(sync),
+            syncing: Some(syncing),
+        })
+    }
+
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        self.file.write_all(text.as_bytes())?;
+        match self.sync.as_ref().map(|sync| sync.try_send(())) {
+            Some(Ok(()) | Err(TrySendError::Full(()))) => Ok(()),
+            // It ends by itself only when the disk has failed.
+            Some(Err(TrySendError::Disconnected(()))) | None => self.close(),
+        }
+    }
+
+    /// Waits until everything is on disk.
+    fn close(&mut self) -> io::Result<()> {
+        self.sync = None;
+        match self.syncing.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            Some(Err(_)) | None => Err(io::Error::other("the event log is not synced any more")),
+        }
+    }
+}
+
+impl Drop for SyncedFile {
+    fn drop(&mut self) {
+        // What fails here failed before as well, and was told then.
+        let _ = self.close();
     }
 }
