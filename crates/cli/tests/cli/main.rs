@@ -5,6 +5,7 @@
 
 mod activities;
 mod bare;
+mod beginning;
 mod controls;
 mod doctor;
 mod documents;
