@@ -191,6 +191,8 @@ pub struct Validate {
     /// Which faults stand for which functions of Chaos Toolkit extensions, beside what they say
     #[arg(long, value_name = "FILE")]
     pub bindings: Option<PathBuf>,
+    #[command(flatten)]
+    pub values: GivenValues,
     /// How the problems are printed on standard output
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
@@ -210,6 +212,8 @@ pub struct Explain {
     /// Which faults stand for which functions of Chaos Toolkit extensions, beside what they say
     #[arg(long, value_name = "FILE")]
     pub bindings: Option<PathBuf>,
+    #[command(flatten)]
+    pub values: GivenValues,
 }
 
 /// Only for the list of commands: `chaos` is recognised before anything else is.

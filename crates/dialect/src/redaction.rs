@@ -4,7 +4,8 @@
 //! [`Redaction::value`] or [`Redaction::json`] contains it, neither as it is nor as Python, JSON, a URL
 //! or Base64 would write it. Whoever writes a log, a journal, an event or a report calls these.
 //!
-//! Values of fewer than [`SHORTEST`] characters are left alone: they would tear holes into every text.
+//! Texts of fewer than [`SHORTEST`] characters, and numbers of fewer than [`SHORTEST_NUMBER`] (ports and
+//! years, for instance), are left alone: they would tear holes into every text.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -18,6 +19,9 @@ use crate::{Dict, Value, json, text};
 
 /// Shortest secret that is hidden, in bytes.
 const SHORTEST: usize = 4;
+
+/// Shortest number that is hidden, in characters.
+const SHORTEST_NUMBER: usize = 6;
 
 /// What stands where a secret stood.
 pub const HIDDEN: &str = "********";
@@ -37,13 +41,19 @@ impl std::fmt::Debug for Redaction {
 }
 
 impl Redaction {
-    /// Adds every text in a value.
+    /// Adds every text and every number in a value.
     pub fn add(&self, value: &Value) {
         match value {
             Value::Str(secret) => self.add_text(secret),
             Value::Bytes(secret) => self.add_text(&String::from_utf8_lossy(secret)),
             Value::List(items) => items.iter().for_each(|item| self.add(item)),
             Value::Dict(dict) => dict.values().for_each(|value| self.add(value)),
+            Value::Int(_) | Value::Float(_) => {
+                let number = text::repr(value);
+                if number.len() >= SHORTEST_NUMBER {
+                    self.add_text(&number);
+                }
+            }
             _ => {}
         }
     }
@@ -116,6 +126,7 @@ impl Redaction {
                     })
                     .collect::<Dict>(),
             ),
+            Value::Int(_) | Value::Float(_) if self.is_secret(&text::repr(value)) => HIDDEN.into(),
             _ => value.clone(),
         }
     }
@@ -128,8 +139,14 @@ impl Redaction {
                 .iter()
                 .map(|(key, value)| (self.text(key).into_owned(), self.redacted_json(value)))
                 .collect(),
+            Json::Number(number) if self.is_secret(&number.to_string()) => HIDDEN.into(),
             _ => value.clone(),
         }
+    }
+
+    fn is_secret(&self, number: &str) -> bool {
+        let secrets = self.texts.read().unwrap_or_else(PoisonError::into_inner);
+        secrets.iter().any(|secret| secret == number)
     }
 }
 
@@ -218,14 +235,15 @@ mod tests {
     }
 
     #[test]
-    fn keys_and_nested_texts_of_json_are_redacted_and_short_texts_are_not() {
+    fn keys_and_nested_values_of_json_are_redacted_and_short_ones_are_not() {
         let redaction = Redaction::default();
         redaction.add(&Value::from(
-            serde_json::json!({"a": ["abcd", "xyz", 12345]}),
+            serde_json::json!({"a": ["abcd", "xyz", 12345, 471_122]}),
         ));
-        assert_eq!(
-            redaction.json(&serde_json::json!({"abcd": ["-abcd-", "xyz", 12345]})),
-            serde_json::json!({"********": ["-********-", "xyz", 12345]})
-        );
+        let written = serde_json::json!({"abcd": ["-abcd-", "xyz", 12345, 471_122, "n471122"]});
+        let hidden =
+            serde_json::json!({"********": ["-********-", "xyz", 12345, HIDDEN, "n********"]});
+        assert_eq!(redaction.json(&written), hidden);
+        assert_eq!(redaction.value(&Value::from(written)), Value::from(hidden));
     }
 }

@@ -136,6 +136,7 @@ impl Run {
         let (found, mut experiment) = if planned.waits() {
             let finding = sources::find(&planned, &asker);
             let (found, warnings) = self.options.abort.or(finding).await?;
+            let is_all_found = warnings.is_empty();
             self.warn(journal, warnings);
             match planned.with(&found) {
                 // What the command line said goes before the document.
@@ -151,7 +152,8 @@ impl Run {
                 Err(problems) => {
                     let rendered = problems.render(&self.options.source, false);
                     self.options.progress.event(&rendered);
-                    self.record.usage = true;
+                    // A value that is not to be had is the surroundings' fault.
+                    self.record.usage = is_all_found;
                     let errors = problems.iter().map(|problem| problem.message.clone());
                     errors.for_each(|message| self.error(message));
                     return None;

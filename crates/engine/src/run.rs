@@ -9,7 +9,7 @@ use serde_json::json;
 use shaketable_dialect::Value as PythonValue;
 use shaketable_dialect::redaction::Redaction;
 use shaketable_document::Source;
-use shaketable_experiment::{Experiment, ValueSource};
+use shaketable_experiment::{Experiment, ValueSource, Vault};
 use shaketable_testbed::testbed::UpSystem;
 use shaketable_testbed::{BringUp, Home, Testbed, TestbedError};
 
@@ -50,6 +50,11 @@ pub async fn run(mut options: RunOptions) -> RunRecord {
             if let ValueSource::Known(secret) = source {
                 redaction.add(&PythonValue::from(secret.clone()));
             }
+        }
+    }
+    for name in Vault::SECRETS {
+        if let Some(secret) = options.experiment.configuration.get(name) {
+            redaction.add(&PythonValue::from(secret.clone()));
         }
     }
     options.progress = Arc::new(WithoutSecrets {

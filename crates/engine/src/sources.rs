@@ -208,13 +208,12 @@ impl Search<'_> {
         let mut output = self.asker.carry_out(&probe, None).await.output?;
         match &probe.provider {
             Provider::Process(_) if output["status"] != 0 => {
-                let stderr = output["stderr"].as_str().unwrap_or_default();
-                Err(format!(
-                    "`{}` ended with status {}: {}",
-                    probe.name,
-                    output["status"],
-                    stderr.trim()
-                ))
+                let stderr = output["stderr"].as_str().unwrap_or_default().trim();
+                let ended = format!("`{}` ended with status {}", probe.name, output["status"]);
+                Err(match stderr {
+                    "" => ended,
+                    said => format!("{ended}: {said}"),
+                })
             }
             Provider::Process(_) => {
                 let stdout = output["stdout"].as_str().unwrap_or_default();

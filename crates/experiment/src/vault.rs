@@ -44,6 +44,9 @@ pub enum VaultAuthentication {
 const TOKEN_PATH_DEFAULT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 impl Vault {
+    /// The values of the configuration that let one in: secrets, wherever they stand.
+    pub const SECRETS: [&str; 2] = ["vault_token", "vault_role_secret"];
+
     /// Reads the configuration.
     ///
     /// # Errors

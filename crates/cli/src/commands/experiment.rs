@@ -11,7 +11,7 @@ use shaketable_extensions::Kind;
 use shaketable_faults::Parameters;
 use shaketable_testbed::TestbedError;
 
-use crate::arguments::{Format, Validate};
+use crate::arguments::{Format, GivenValues, Validate};
 use crate::exit::Exit;
 use crate::terminal;
 
@@ -62,6 +62,24 @@ pub fn read_with(
         path: path.to_path_buf(),
         experiment,
     })
+}
+
+impl GivenValues {
+    /// What goes before the experiments; the error names the file or the value it is about.
+    pub fn overrides(&self) -> Result<Overrides, String> {
+        let mut overrides = Overrides::default();
+        for path in &self.variable_files {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            let source = Source::new(path.display().to_string(), text);
+            overrides.file(&source).map_err(|error| error.to_string())?;
+        }
+        for variable in &self.variables {
+            let added = overrides.variable(variable);
+            added.map_err(|error| error.to_string())?;
+        }
+        Ok(overrides)
+    }
 }
 
 type Parsed = Result<(Experiment, Diagnostics), Diagnostics>;
@@ -217,10 +235,31 @@ pub fn validate(arguments: &Validate) -> Result<Exit, TestbedError> {
     let Some(catalogue) = catalogue_with(arguments.bindings.as_deref()) else {
         return Ok(Exit::Usage);
     };
+    let overrides = match arguments.values.overrides() {
+        Ok(overrides) => overrides,
+        Err(message) => {
+            terminal::error(&message);
+            return Ok(Exit::Usage);
+        }
+    };
     for path in &arguments.experiments {
-        match parse(path, &catalogue, &Overrides::default()) {
+        match parse(path, &catalogue, &overrides) {
             Err(message) => {
-                terminal::error(&message);
+                // A program that reads the answer misses no document in it.
+                match arguments.format {
+                    Format::Json => found.push(serde_json::json!({
+                        "experiment": path,
+                        "valid": false,
+                        "problems": [{
+                            "severity": "error",
+                            "message": message,
+                            "line": null,
+                            "column": null,
+                            "help": null,
+                        }],
+                    })),
+                    Format::Text => terminal::error(&message),
+                }
                 exit = Exit::Usage;
             }
             Ok((source, parsed)) => {

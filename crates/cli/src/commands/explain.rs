@@ -18,7 +18,7 @@ use shaketable_testbed::compose::{Compose, DriverKind};
 use shaketable_testbed::system::without_secrets;
 use shaketable_testbed::{SystemSource, TestbedError};
 
-use super::experiment::{Document, catalogue_with, read};
+use super::experiment::{Document, catalogue_with, read_with};
 use super::suite;
 use crate::arguments::Explain;
 use crate::exit::Exit;
@@ -29,6 +29,13 @@ pub fn run(arguments: &Explain) -> Result<Exit, TestbedError> {
     let Some(catalogue) = catalogue_with(arguments.bindings.as_deref()) else {
         return Ok(Exit::Usage);
     };
+    let overrides = match arguments.values.overrides() {
+        Ok(overrides) => overrides,
+        Err(message) => {
+            terminal::error(&message);
+            return Ok(Exit::Usage);
+        }
+    };
     let paths = match suite::gather(&arguments.experiments) {
         Ok(paths) => paths,
         Err(message) => {
@@ -38,7 +45,7 @@ pub fn run(arguments: &Explain) -> Result<Exit, TestbedError> {
     };
     let mut exit = Exit::Passed;
     for path in &paths {
-        match read(path, &catalogue) {
+        match read_with(path, &catalogue, &overrides) {
             Ok(document) => terminal::data(&explanation(&document, arguments)?),
             Err(message) => {
                 terminal::error(&message);

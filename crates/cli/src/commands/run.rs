@@ -1,17 +1,17 @@
 //! `run`: experiments, one after the other, and what came of them.
 
+use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Arc;
 
-use shaketable_document::Source;
 use shaketable_engine::{Abort, Live, Progress, RunFolder, RunOptions, RunRecord, Verdict};
-use shaketable_experiment::{Experiment, Overrides};
+use shaketable_experiment::Experiment;
 use shaketable_testbed::{BringUp, Home, SystemSource, TestbedError};
 
 use super::experiment::{Document, catalogue_with, read_with, side_file};
 use super::signals::abort_on_signals;
 use super::suite;
-use crate::arguments::{Format, GivenValues, Run, RunSystem};
+use crate::arguments::{Format, Run, RunSystem};
 use crate::exit::Exit;
 use crate::terminal;
 
@@ -86,6 +86,17 @@ pub async fn run(home: &Home, arguments: Run) -> Result<Exit, TestbedError> {
     if wrong {
         return Ok(Exit::Usage);
     }
+    // Found out before anything is broken, not after it.
+    for path in [&arguments.junit, &arguments.markdown]
+        .into_iter()
+        .flatten()
+    {
+        let opened = OpenOptions::new().create(true).append(true).open(path);
+        if let Err(error) = opened {
+            terminal::error(&format!("cannot write {}: {error}", path.display()));
+            return Ok(Exit::Usage);
+        }
+    }
     all(home, documents, &arguments).await
 }
 
@@ -131,23 +142,6 @@ async fn all(home: &Home, documents: Vec<Document>, arguments: &Run) -> Result<E
         })?;
     }
     Ok(worst)
-}
-
-impl GivenValues {
-    fn overrides(&self) -> Result<Overrides, String> {
-        let mut overrides = Overrides::default();
-        for path in &self.variable_files {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-            let source = Source::new(path.display().to_string(), text);
-            overrides.file(&source).map_err(|error| error.to_string())?;
-        }
-        for variable in &self.variables {
-            let added = overrides.variable(variable);
-            added.map_err(|error| error.to_string())?;
-        }
-        Ok(overrides)
-    }
 }
 
 impl Run {

@@ -109,8 +109,10 @@ fn all_problems_of_all_documents_are_told_at_once() {
     bench
         .run(&["validate", "good.yaml"])
         .expect(PASSED, &["good.yaml: valid"]);
+    let files = ["good.yaml", "bad.yaml", "nowhere.yaml"];
+    let arguments = ["validate", "--format", "json"].into_iter().chain(files);
     let found = bench
-        .run(&["validate", "good.yaml", "bad.yaml", "--format", "json"])
+        .run(&arguments.collect::<Vec<_>>())
         .expect(USAGE, &[])
         .json();
     assert_eq!(
@@ -123,6 +125,12 @@ fn all_problems_of_all_documents_are_told_at_once() {
         .map(|one| one["line"].as_u64().unwrap())
         .collect();
     assert_eq!(lines, [3, 15, 16]);
+    let missing = &found[2]["problems"][0];
+    assert!(missing["message"].to_string().contains("nowhere.yaml"));
+    assert_eq!(
+        (&missing["line"], &found[2]["valid"]),
+        (&json!(null), &json!(false))
+    );
     assert!(
         problems
             .iter()
@@ -247,5 +255,39 @@ fn the_demo_tells_everything_that_is_wrong_before_its_first_run() {
     bench.write("orders/experiments/time-zone.yaml", "title: [");
     demo(&["--only", "time-zone", "--only", "state-race"])
         .expect(USAGE, &["time-zone.yaml:1:", "state-race.yaml"]);
+    assert!(bench.runs().is_empty());
+}
+
+#[test]
+fn given_values_count_for_explain_and_validate_as_for_run() {
+    let bench = Bench::new();
+    let document = json!({
+        "title": "Asks", "description": "One address.",
+        "configuration": { "port": { "type": "env", "key": "SHAKETABLE_TEST_NOT_SET" } },
+        "steady-state-hypothesis": { "title": "It answers", "probes": [{
+            "type": "probe", "name": "it answers", "tolerance": 200,
+            "provider": { "type": "http", "url": "http://127.0.0.1:${port}/" },
+        }] },
+        "method": [],
+    });
+    bench.write("asks.json", &document.to_string());
+    for command in ["explain", "validate"] {
+        bench
+            .run(&[command, "asks.json"])
+            .expect(USAGE, &["`SHAKETABLE_TEST_NOT_SET` is not set"]);
+        bench
+            .run(&[command, "asks.json", "--var", "gate=1"])
+            .expect(USAGE, &["`configuration` has no `gate`"]);
+    }
+    bench
+        .run(&["validate", "asks.json", "--var", "port=8080"])
+        .expect(PASSED, &["asks.json: valid"]);
+    bench.write("given.env", "SHAKETABLE_TEST_NOT_SET=8080\n");
+    for given in [["--var", "port=8080"], ["--var-file", "given.env"]] {
+        let arguments = ["explain", "asks.json"].into_iter().chain(given);
+        bench
+            .run(&arguments.collect::<Vec<_>>())
+            .expect(PASSED, &["GET http://127.0.0.1:8080/"]);
+    }
     assert!(bench.runs().is_empty());
 }

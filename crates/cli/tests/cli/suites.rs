@@ -133,3 +133,15 @@ fn results_are_written_for_continuous_integration() {
         "{markdown}"
     );
 }
+
+#[test]
+fn a_result_that_cannot_be_written_is_said_before_anything_is_run() {
+    let bench = suite();
+    let folder = bench.path("suite");
+    for option in ["--junit", "--markdown"] {
+        bench
+            .run(&["run", folder.to_str().unwrap(), option, "nowhere/results"])
+            .expect(USAGE, &["cannot write nowhere/results"]);
+    }
+    assert!(bench.runs().is_empty());
+}
