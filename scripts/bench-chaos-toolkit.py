@@ -105,7 +105,9 @@ def main():
     print(f"{'case':28} {'Chaos Toolkit':>14} {'MB':>5} {'ours':>10} {'MB':>5} {'ratio':>7}  promised")
     with tempfile.TemporaryDirectory() as modules:
         pathlib.Path(modules, "bench_module.py").write_text("def nothing(n=0):\n    return n\n")
-        environment = {**os.environ, "PYTHONPATH": modules}
+        # The same interpreter for both; `python3` on the path may be a launcher that takes its time.
+        interpreter = pathlib.Path(chaos).with_name("python")
+        environment = {**os.environ, "PYTHONPATH": modules, "PYTHON": str(interpreter)}
         for name, verb, document, promised in CASES:
             if arguments.only and arguments.only not in name:
                 continue
